@@ -1,0 +1,353 @@
+//! What a backend is handed: a task with its result slot, types erased.
+
+use std::{fmt, marker::PhantomData};
+
+use super::{CellOptions, CellRef, Extra, Run, TaskFuture, vtable::Portable};
+use crate::{
+    Admission, Executor, Outcome, PortableTask, Rejected, SubmitError, Task, TaskError,
+    TaskOptions, Timeout, registry::EncodedCall,
+};
+
+/// A task with its result slot, types erased: what a backend is handed.
+///
+/// A backend [`run`](Self::run)s it here, or [`encode`](Self::encode)s it for elsewhere and, once a
+/// worker there has started it, [`claim`](Self::claim)s it and completes it from the encoded output.
+/// A job that is dropped without being settled settles itself as
+/// [`Lost`](crate::TaskErrorKind::Lost), so that no future waits for ever.
+///
+/// The job's owner does not own the right to run the task: until it is claimed, its future can be
+/// cancelled, and a worker that waits for it may run it. `run` and `claim` say so.
+#[must_use = "a job that is dropped settles as lost"]
+pub struct Job {
+    cell: CellRef,
+}
+
+/// A job whose task nobody else can run or cancel any more. Dropped unsettled, it settles as lost.
+#[must_use = "a started job that is dropped settles as lost"]
+pub struct StartedJob {
+    cell: CellRef,
+}
+
+/// Which executor's workers may run a job in order to wait for it; see [`Job::bind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Home(pub(crate) u32);
+
+/// The identity of a job, for as long as it exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct JobKey(usize);
+
+/// A job and its future before they part, which remember the task's type: a refused job can become
+/// the task again.
+pub(crate) struct Submission<T: Task> {
+    job: Job,
+    future: TaskFuture<T::Output>,
+    task: PhantomData<T>,
+}
+
+/// What became of a job that was to be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Ran {
+    /// It ran, and ended like this.
+    Here(Outcome),
+    /// It had been cancelled.
+    Cancelled,
+    /// Somebody else had claimed it: a waiter ran it, or is running it.
+    Elsewhere,
+}
+
+impl Home {
+    /// A home of its own, for a new executor.
+    #[must_use]
+    pub fn new() -> Self {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(2);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        // After four thousand million executors ids come again. 0 and 1 mean something else.
+        Self(id.max(2))
+    }
+
+    /// The home of jobs that any thread may run in order to wait for them: of an executor that has
+    /// no workers of its own.
+    #[must_use]
+    pub const fn anywhere() -> Self {
+        Self(1)
+    }
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Task<Output: 'static> + 'static> Submission<T> {
+    /// A submission for an executor of this process.
+    #[inline]
+    pub(crate) fn local(task: T, options: Option<TaskOptions>) -> Self {
+        // SAFETY: neither the task nor its output borrows anything.
+        let (job, future) = unsafe { Job::borrowing(task, (), options) };
+        Self { job, future, task: PhantomData }
+    }
+}
+
+impl<T: PortableTask> Submission<T> {
+    /// A submission for any executor; `is_chunk` says that the task is many tasks of its name.
+    #[inline]
+    pub(crate) fn portable(task: T, options: Option<TaskOptions>, is_chunk: bool) -> Self {
+        let cell = CellRef::portable(task, CellOptions::of(options), is_chunk);
+        // SAFETY: the two references of a new cell, whose task is a `T`.
+        Self { job: Job { cell }, future: unsafe { TaskFuture::from_cell(cell) }, task: PhantomData }
+    }
+}
+
+impl<T: Task> Submission<T> {
+    /// Hands the job to `executor`; a job that is not accepted becomes the task again.
+    ///
+    /// # Panics
+    ///
+    /// If the executor gives back another job than it was handed, or has run the job before.
+    #[inline]
+    pub(crate) fn hand_to<E: Executor + ?Sized>(
+        self,
+        executor: &E,
+        admission: Admission,
+    ) -> Result<TaskFuture<T::Output>, SubmitError<T>> {
+        match executor.execute(self.job, admission) {
+            Ok(()) => Ok(self.future),
+            Err(Rejected { job, reason }) => {
+                assert!(job.cell == self.future.cell(), "the executor gave back another job");
+                job.into_cell();
+                // SAFETY: the job and the future are the two references of a cell whose task is a
+                // `T`; a scope's third one is made by `borrowing`'s caller, who does not come here.
+                let task = unsafe { self.future.into_cell().reclaim() };
+                let task = task.expect("the executor gave back a job that it had run");
+                Err(SubmitError::new(task, reason))
+            }
+        }
+    }
+
+    /// The job and the future.
+    pub(crate) fn into_parts(self) -> (Job, TaskFuture<T::Output>) {
+        (self.job, self.future)
+    }
+}
+
+impl Job {
+    /// # Safety
+    ///
+    /// Whatever the task and its output borrow must live until `extra` has been told that the job is
+    /// settled, and until the future is dropped or has given its result away.
+    pub(crate) unsafe fn borrowing<T: Task, X: Extra>(
+        task: T,
+        extra: X,
+        options: Option<TaskOptions>,
+    ) -> (Self, TaskFuture<T::Output>) {
+        let cell = CellRef::new(task, extra, CellOptions::of(options));
+        // SAFETY: the two references of a new cell.
+        (Self { cell }, unsafe { TaskFuture::from_cell(cell) })
+    }
+
+    /// The cell, for a scope that wants a reference of its own.
+    pub(crate) const fn cell(&self) -> CellRef {
+        self.cell
+    }
+
+    /// Says whose workers may run this job when they wait for it. A backend calls it as it
+    /// accepts the job, before any other thread can reach it.
+    ///
+    /// A job without a home is only ever run by its owner: for backends whose workers are not
+    /// threads of this process.
+    #[inline]
+    pub fn bind(&self, home: Home) {
+        self.cell.set_home(home.0);
+    }
+
+    /// The identity of this job.
+    #[must_use]
+    pub fn key(&self) -> JobKey {
+        JobKey::of(self.cell)
+    }
+
+    /// The name of the submission, or else of the task.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.cell.name()
+    }
+
+    /// The options of the submission, if it has any.
+    #[must_use]
+    pub fn options(&self) -> Option<&TaskOptions> {
+        self.cell.options().map(|options| &options.options)
+    }
+
+    /// Whether the future is done already: cancelled, or run by a waiter. Running it does
+    /// nothing then, and neither does dropping it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.cell.outcome().is_some()
+    }
+
+    /// Runs the task on this thread and settles it; a panic in it settles it too, and goes no
+    /// further. Does nothing if the job is not to be run any more.
+    #[inline]
+    pub fn run(self) -> Ran {
+        let cell = self.into_cell();
+        // SAFETY: the job's reference, which `into_cell` has taken from the job.
+        match unsafe { cell.run_job() } {
+            Run::Ran(outcome) => Ran::Here(outcome),
+            Run::Cancelled => Ran::Cancelled,
+            Run::Claimed => Ran::Elsewhere,
+        }
+    }
+
+    /// Cancels the task. False if somebody has claimed it.
+    pub fn cancel(self) -> bool {
+        self.cell.cancel()
+    }
+
+    /// Settles the task with an error, if nobody has claimed it.
+    pub fn fail(self, error: TaskError) -> Ran {
+        match self.claim() {
+            Ok(started) => {
+                started.fail(error);
+                Ran::Here(Outcome::Failed)
+            }
+            Err(ran) => ran,
+        }
+    }
+
+    /// Claims the task: from now on it is running, and cannot be cancelled.
+    ///
+    /// # Errors
+    ///
+    /// If it has been cancelled or claimed before.
+    pub fn claim(self) -> Result<StartedJob, Ran> {
+        let claimed = self.cell.claim();
+        let ran = match self.cell.outcome() {
+            Some(Outcome::Cancelled) => Ran::Cancelled,
+            _ => Ran::Elsewhere,
+        };
+        let cell = self.into_cell();
+        if claimed {
+            return Ok(StartedJob { cell });
+        }
+        // SAFETY: the job's reference, which `into_cell` has taken from the job.
+        unsafe { cell.release() };
+        Err(ran)
+    }
+
+    /// Whether the task can leave the process.
+    #[must_use]
+    pub fn is_portable(&self) -> bool {
+        self.cell.portable_vtable().is_some()
+    }
+
+    /// Encodes the task onto the end of `buffer`, and says what else its worker must know. The job
+    /// stays as it is, and can still be cancelled. `None` if it has been cancelled or claimed, or
+    /// if it cannot leave the process.
+    ///
+    /// # Errors
+    ///
+    /// When the task's `Serialize` implementation fails or panics.
+    pub fn encode<'b>(
+        &mut self,
+        buffer: &'b mut Vec<u8>,
+    ) -> Option<Result<EncodedCall<'b>, TaskError>> {
+        let portable = self.cell.portable_vtable()?;
+        let start = buffer.len();
+        // SAFETY: the job owns its reference, and is borrowed exclusively.
+        let result = unsafe { self.cell.encode(portable, buffer) }?;
+        Some(result.map(|()| EncodedCall {
+            name: portable.name,
+            is_chunk: portable.is_chunk,
+            body: &buffer[start..],
+        }))
+    }
+
+    /// The cell with the job's reference, for whoever takes over.
+    fn into_cell(self) -> CellRef {
+        let cell = self.cell;
+        std::mem::forget(self);
+        cell
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if self.cell.claim() {
+            drop(StartedJob { cell: self.cell });
+        } else {
+            // SAFETY: the job's reference, given up once.
+            unsafe { self.cell.release() };
+        }
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl StartedJob {
+    /// Runs the task on this thread and settles it.
+    pub fn run(self) -> Outcome {
+        let cell = self.into_cell();
+        // SAFETY: claimed, and the reference is taken from the started job.
+        unsafe { cell.run_claimed() }
+    }
+
+    /// Settles the task with an error.
+    pub fn fail(self, error: TaskError) {
+        let cell = self.into_cell();
+        // SAFETY: claimed, and the reference is taken from the started job.
+        unsafe { cell.fail_claimed(error) }
+    }
+
+    /// Settles the task with the encoded output that its worker sent. The bytes are decoded by
+    /// whoever takes the result, and need not be trusted: bytes that cannot be decoded fail this task.
+    ///
+    /// # Panics
+    ///
+    /// If the task cannot leave the process: then nothing can have encoded its output.
+    pub fn complete(self, output: Box<[u8]>) {
+        let portable: &Portable = self
+            .cell
+            .portable_vtable()
+            .expect("only a portable task has an encoded output");
+        let cell = self.into_cell();
+        // SAFETY: claimed, and the reference is taken from the started job.
+        unsafe { cell.complete_claimed(portable, output) }
+    }
+
+    /// Settles the task as overdue: it ran for longer than its options allow.
+    pub fn time_out(self) {
+        self.fail(TaskError::timed_out(Timeout::Run));
+    }
+
+    fn into_cell(self) -> CellRef {
+        let cell = self.cell;
+        std::mem::forget(self);
+        cell
+    }
+}
+
+impl Drop for StartedJob {
+    fn drop(&mut self) {
+        // SAFETY: claimed, and the reference is given up once.
+        unsafe { self.cell.fail_claimed(TaskError::lost()) };
+    }
+}
+
+impl fmt::Debug for StartedJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartedJob").field("name", &self.cell.name()).finish_non_exhaustive()
+    }
+}
+
+impl JobKey {
+    pub(crate) fn of(cell: CellRef) -> Self {
+        Self(cell.address())
+    }
+}

@@ -1,0 +1,163 @@
+use std::{
+    fmt,
+    marker::PhantomData,
+    mem,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use super::{
+    CellRef,
+    state::{CLAIMED, DONE, Snapshot},
+    waiter::Waiter,
+};
+use crate::{Feature, Future, Outcome, State, StopLevel, TaskError, Unsupported, context, park};
+
+/// The future that every executor returns. One pointer wide.
+///
+/// Dropping it lets the task go on, unobserved.
+#[must_use = "dropping a future lets its task go on unobserved; say `drop(..)` if that is meant"]
+pub struct TaskFuture<T> {
+    cell: CellRef,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> TaskFuture<T> {
+    /// # Safety
+    ///
+    /// The future's reference of the cell is given to the new value, and `T` is the type of the
+    /// task's output.
+    pub(crate) unsafe fn from_cell(cell: CellRef) -> Self {
+        Self { cell, value: PhantomData }
+    }
+
+    pub(crate) const fn cell(&self) -> CellRef {
+        self.cell
+    }
+
+    /// The cell with the future's reference, for whoever takes over.
+    pub(crate) fn into_cell(self) -> CellRef {
+        let cell = self.cell;
+        mem::forget(self);
+        cell
+    }
+
+    /// The name of the submission, or else of the task.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.cell.name()
+    }
+
+    fn result_now(self, seen: Snapshot) -> Result<T, TaskError> {
+        // SAFETY: `seen` shows that the task is done; the future's reference is taken from the future.
+        unsafe { self.into_cell().take_and_release(seen) }
+    }
+}
+
+impl<T> Future for TaskFuture<T> {
+    type Value = T;
+
+    fn state(&self) -> State {
+        State::of(self.cell.snapshot())
+    }
+
+    fn cancel(&self) -> bool {
+        self.cell.cancel()
+    }
+
+    fn stop(&self, level: StopLevel) -> Result<(), Unsupported> {
+        match level {
+            StopLevel::Signal => {
+                if !self.cancel() {
+                    self.cell.request_stop();
+                }
+                Ok(())
+            }
+            StopLevel::Kill => Err(Unsupported::new(Feature::Kill)),
+        }
+    }
+
+    fn take(&self) -> Option<Result<T, TaskError>> {
+        // SAFETY: `T` is the output's type, and the reference is the future's.
+        unsafe { self.cell.take() }
+    }
+
+    fn peek_error(&self) -> Option<TaskError> {
+        // SAFETY: the reference is the future's. `take` sets its mark before it moves the output,
+        // and does not touch what an error is read from; see `CellRef::error`.
+        unsafe { self.cell.error() }
+    }
+
+    fn subscribe(&self, waker: &Waker) -> bool {
+        self.cell.register(Waiter::Waker(waker.clone())).is_ok()
+    }
+
+    fn unsubscribe(&self, waker: &Waker) {
+        self.cell.unregister(Some(waker));
+    }
+
+    fn help(&self) -> bool {
+        context::help(self.cell)
+    }
+
+    fn on_done(&self, callback: impl FnOnce(Outcome) + Send + 'static) {
+        if let Err(callback) = self.cell.register(Waiter::Callback(Box::new(callback))) {
+            callback.fire(self.cell.outcome().unwrap_or(Outcome::Cancelled));
+        }
+    }
+
+    fn expires(&self) -> Option<Instant> {
+        self.cell.options()?.start_by.filter(|_| !self.cell.snapshot().is(CLAIMED))
+    }
+
+    #[inline]
+    fn is_done(&self) -> bool {
+        self.cell.snapshot().is(DONE)
+    }
+
+    #[inline]
+    fn result(self) -> Result<T, TaskError> {
+        let mut seen = self.cell.snapshot();
+        if !seen.is(DONE) {
+            park::wait_until_done(&self, None);
+            seen = self.cell.snapshot();
+        }
+        self.result_now(seen)
+    }
+}
+
+impl<T> std::future::Future for TaskFuture<T> {
+    type Output = Result<T, TaskError>;
+
+    /// # Panics
+    ///
+    /// If it is polled after it has given the result.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.is_done() && !self.help() {
+            // A future that is polled is not waited for in another way: the new waker replaces.
+            self.cell.unregister(None);
+            if self.subscribe(cx.waker()) {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(self.take().expect("a future was polled after it had given its result"))
+    }
+}
+
+impl<T> Drop for TaskFuture<T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the future's reference, given up once.
+        unsafe { self.cell.drop_future() };
+    }
+}
+
+impl<T> fmt::Debug for TaskFuture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskFuture")
+            .field("task", &self.name())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

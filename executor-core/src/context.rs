@@ -1,0 +1,203 @@
+//! What a task can know of where it runs: its worker, its name, whether it should stop.
+//!
+//! Nothing here costs a task anything that does not ask.
+//!
+//! ```
+//! use executor_core::context::{self, Stopped};
+//!
+//! fn sum(numbers: &[u64]) -> Result<u64, Stopped> {
+//!     let mut sum = 0;
+//!     for chunk in numbers.chunks(1024) {
+//!         context::check()?; // ends early once somebody has called `future.stop(StopLevel::Signal)`
+//!         sum += chunk.iter().sum::<u64>();
+//!     }
+//!     Ok(sum)
+//! }
+//! # assert_eq!(sum(&[1, 2]), Ok(3));
+//! ```
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    fmt,
+    rc::Rc,
+    time::Instant,
+};
+
+pub use crate::error::Stopped;
+use crate::{
+    Home, Job, JobKey, Ran,
+    cell::{CellRef, state::CLAIMED},
+};
+
+/// How a wait gets a job back from its worker's own queue.
+type Reclaim = fn(JobKey) -> Option<Job>;
+
+/// What a wait asks its thread.
+#[derive(Clone, Copy, Default)]
+struct Hooks {
+    /// The home of the executor whose worker this thread is; 0 for none.
+    home: u32,
+    reclaim: Option<Reclaim>,
+    helped: Option<fn(Ran)>,
+}
+
+thread_local! {
+    /// Beside `WORKER`, since every wait asks, and this has no destructor.
+    static HOOKS: Cell<Hooks> = const { Cell::new(Hooks { home: 0, reclaim: None, helped: None }) };
+    static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+}
+
+/// The name of the worker that runs this code; `None` outside of workers.
+#[must_use]
+pub fn worker_name() -> Option<String> {
+    worker().map(|worker| worker.name.clone())
+}
+
+/// The index of the worker that runs this code, from 0; `None` outside of workers. An index is
+/// used again once its worker has ended.
+#[must_use]
+pub fn worker_index() -> Option<usize> {
+    worker().map(|worker| worker.index)
+}
+
+/// The name of the task that runs this code: as given in its options, or else its own.
+#[must_use]
+pub fn task_name() -> Option<String> {
+    CellRef::current().map(|cell| cell.name().to_owned())
+}
+
+/// Whether the task that runs this code has been asked to stop. Costs one load.
+#[must_use]
+pub fn stop_requested() -> bool {
+    CellRef::current().is_some_and(CellRef::stop_requested)
+}
+
+/// For `?` in a task: ends it early if it has been asked to stop.
+///
+/// # Errors
+///
+/// [`Stopped`], if it has.
+pub fn check() -> Result<(), Stopped> {
+    if stop_requested() { Err(Stopped) } else { Ok(()) }
+}
+
+/// Calls `f` with what the worker's initializer returned; `None` outside of workers, and where there
+/// is no state of this type. The state stays on its worker: it need not be `Send`.
+pub fn with_worker_state<S: 'static, R>(f: impl FnOnce(&S) -> R) -> Option<R> {
+    let worker = worker()?;
+    worker.state.as_ref()?.downcast_ref().map(f)
+}
+
+/// A worker thread of a backend, as tasks and waits see it.
+pub struct Worker {
+    home: Home,
+    name: String,
+    index: usize,
+    state: Option<Box<dyn Any>>,
+    reclaim: Option<Reclaim>,
+    helped: Option<fn(Ran)>,
+}
+
+/// Keeps the current thread a worker.
+#[derive(Debug)]
+#[must_use]
+pub struct WorkerGuard {
+    outer: Option<Rc<Worker>>,
+    not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl Worker {
+    /// A worker of the executor whose jobs are bound to `home`.
+    #[must_use]
+    pub const fn new(home: Home, name: String, index: usize) -> Self {
+        Self { home, name, index, state: None, reclaim: None, helped: None }
+    }
+
+    /// Gives the worker the state that its tasks can read.
+    #[must_use]
+    pub fn state(mut self, state: Box<dyn Any>) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Gives waits a way to get a job back from the worker's own queue. Without it, a job that a
+    /// waiter has run stays there as an empty shell until the worker comes to it.
+    #[must_use]
+    pub const fn reclaim(mut self, reclaim: fn(JobKey) -> Option<Job>) -> Self {
+        self.reclaim = Some(reclaim);
+        self
+    }
+
+    /// Has `helped` told, on this thread, of each job that a wait has run here.
+    #[must_use]
+    pub const fn helped(mut self, helped: fn(Ran)) -> Self {
+        self.helped = Some(helped);
+        self
+    }
+
+    /// Makes the current thread this worker.
+    pub fn enter(self) -> WorkerGuard {
+        HOOKS.set(self.hooks());
+        let outer = WORKER.replace(Some(Rc::new(self)));
+        WorkerGuard { outer, not_send: std::marker::PhantomData }
+    }
+
+    const fn hooks(&self) -> Hooks {
+        Hooks { home: self.home.0, reclaim: self.reclaim, helped: self.helped }
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("name", &self.name)
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for WorkerGuard {
+    fn drop(&mut self) {
+        HOOKS.set(self.outer.as_ref().map_or_else(Hooks::default, |outer| outer.hooks()));
+        drop(WORKER.replace(self.outer.take()));
+    }
+}
+
+/// Whether this thread is a worker of the executor whose home this is.
+#[must_use]
+pub fn is_worker_of(home: Home) -> bool {
+    HOOKS.get().home == home.0
+}
+
+/// Whether this thread is a worker of any executor.
+pub(crate) fn is_worker() -> bool {
+    HOOKS.get().home != 0
+}
+
+/// Runs the task on this thread if it has not been started, and if this thread may; see
+/// [`Future::help`](crate::Future::help).
+pub(crate) fn help(cell: CellRef) -> bool {
+    if cell.snapshot().is(CLAIMED) {
+        return false;
+    }
+    let home = cell.home();
+    let hooks = HOOKS.get();
+    if home == hooks.home && home != 0 {
+        let ran = match hooks.reclaim.and_then(|reclaim| reclaim(JobKey::of(cell))) {
+            Some(job) => job.run(),
+            None => cell.run_as_waiter().map_or(Ran::Elsewhere, Ran::Here),
+        };
+        if let Some(helped) = hooks.helped {
+            helped(ran);
+        }
+        return matches!(ran, Ran::Here(_));
+    }
+    // A task that has been queued for too long is failed by whoever sees it.
+    let overdue = || cell.options()?.start_by.map(|start_by| Instant::now() >= start_by);
+    (home == Home::anywhere().0 || overdue() == Some(true)) && cell.run_as_waiter().is_some()
+}
+
+fn worker() -> Option<Rc<Worker>> {
+    WORKER.with_borrow(Clone::clone)
+}

@@ -1,0 +1,536 @@
+//! Many tasks, one iterator of their results.
+//!
+//! The way of an item: the iterator pulls it from the input when there is room in the window, packs
+//! it with others into a chunk ([`size`] says how many), and submits the chunk as one job. The
+//! chunk's results come back in one piece and are given out one by one. A chunk that takes too long
+//! gives back what it has not begun, and that is submitted anew in smaller chunks, in its place.
+
+pub(crate) mod chunk;
+mod size;
+
+use std::{
+    any::Any,
+    collections::VecDeque,
+    fmt,
+    iter::FusedIterator,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    time::{Duration, Instant},
+    vec,
+};
+
+pub use self::chunk::{Apply, RunTask, Step};
+use self::{
+    chunk::{Chunk, ChunkOutput},
+    size::Sizer,
+};
+use crate::{
+    Admission, Executor, Future as _, PortableTask, Reason, StopLevel,
+    TaskError, TaskErrorKind, TaskFuture, Timeout, cell::Submission, wait::Select,
+};
+
+/// How many single items may be under way for each worker, unless [`Map::window`] says otherwise:
+/// enough to hide one slow item behind the others.
+const SINGLES_A_WORKER: usize = 8;
+
+/// How many chunks of more than one item may be under way for each worker.
+const CHUNKS_A_WORKER: usize = 3;
+
+/// The iterator that [`map`](crate::ExecutorExt::map) gives: one `Result` for each item of the input.
+///
+/// - **Lazy.** The input is pulled on the thread that iterates, only as far as the window allows:
+///   a few chunks for each worker, or [`window`](Self::window) items.
+/// - **In order**, unless [`unordered`](Self::unordered).
+/// - **In chunks.** Items start alone; cheap ones are packed until a chunk takes about a millisecond,
+///   fewer towards the end; slow ones stay alone. [`chunk`](Self::chunk) fixes the size.
+/// - **One failure is one `Err`.** It neither ends the iteration nor spoils its chunk.
+/// - **A panic of the input** comes up once, from `next`, after the results of all items before it;
+///   then the iteration is over.
+/// - **Dropping** it cancels what has not started, and signals what has.
+#[must_use = "nothing is submitted before the first `next` (or `start`)"]
+pub struct Map<E, I, S = RunTask>
+where
+    I: Iterator<Item: Send>,
+    S: Step<I::Item, Output: 'static>,
+{
+    executor: E,
+    input: Option<I>,
+    step: S,
+    submit: Submit<S, I::Item>,
+    sizer: Sizer,
+    window: Option<usize>,
+    under_way: UnderWay<I::Item, S::Output>,
+    /// A chunk that there was no room for.
+    backlog: Option<Chunk<S, I::Item>>,
+    /// Results that were fetched and not given out.
+    ready: vec::IntoIter<Result<S::Output, TaskError>>,
+    /// Items pulled and not given out.
+    pulled: usize,
+    given: usize,
+    deadline: Option<Instant>,
+    expired: bool,
+    progress: Option<Box<dyn FnMut(Progress) + Send>>,
+    input_panic: Option<Box<dyn Any + Send>>,
+}
+
+/// How far a [`Map`] is, for its [`progress`](Map::progress) function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Results given out.
+    pub done: usize,
+    /// All items, if the input knows.
+    pub total: Option<usize>,
+}
+
+type Submit<S, Item> = fn(Chunk<S, Item>) -> Submission<Chunk<S, Item>>;
+type ChunkFuture<Item, Output> = TaskFuture<ChunkOutput<Item, Output>>;
+
+/// The chunks that are submitted, with their item counts.
+enum UnderWay<Item, Output> {
+    Ordered(VecDeque<(usize, Pending<Item, Output>)>),
+    Unordered(Select<usize, ChunkFuture<Item, Output>>, VecDeque<(usize, TaskError)>),
+}
+
+enum Pending<Item, Output> {
+    Chunk(ChunkFuture<Item, Output>),
+    /// Could not be submitted: this error for each item.
+    Refused(TaskError),
+}
+
+impl<E, I> Map<E, I>
+where
+    E: Executor,
+    I: Iterator<Item: PortableTask>,
+{
+    pub(crate) fn portable(executor: E, input: I) -> Self {
+        Self::new(executor, input, RunTask::new(), |chunk| Submission::portable(chunk, None, true))
+    }
+}
+
+impl<E, I, S> Map<E, I, S>
+where
+    E: Executor,
+    I: Iterator<Item: Send + 'static>,
+    S: Step<I::Item, Output: 'static> + 'static,
+{
+    pub(crate) fn local(executor: E, input: I, step: S) -> Self {
+        Self::new(executor, input, step, |chunk| Submission::local(chunk, None))
+    }
+}
+
+impl<E, I, S> Map<E, I, S>
+where
+    E: Executor,
+    I: Iterator<Item: Send>,
+    S: Step<I::Item, Output: 'static>,
+{
+    fn new(executor: E, input: I, step: S, submit: Submit<S, I::Item>) -> Self {
+        Self {
+            executor,
+            input: Some(input),
+            step,
+            submit,
+            sizer: Sizer::new(),
+            window: None,
+            under_way: UnderWay::Ordered(VecDeque::new()),
+            backlog: None,
+            ready: Vec::new().into_iter(),
+            pulled: 0,
+            given: 0,
+            deadline: None,
+            expired: false,
+            progress: None,
+            input_panic: None,
+        }
+    }
+
+    /// Pulls at most `items` ahead of the results that have been given out.
+    ///
+    /// # Panics
+    ///
+    /// If `items` is 0: nothing could ever be pulled. At least 1 is allowed.
+    pub fn window(mut self, items: usize) -> Self {
+        assert!(items > 0, "the window of a map is 0 items; it must be at least 1");
+        self.window = Some(items);
+        self
+    }
+
+    /// Packs exactly `items` into each job (fewer at the end, or where the window is smaller).
+    ///
+    /// # Panics
+    ///
+    /// If `items` is 0. At least 1 is allowed.
+    pub fn chunk(mut self, items: usize) -> Self {
+        assert!(items > 0, "the chunk of a map is 0 items; it must be at least 1");
+        self.sizer.fix(items);
+        self
+    }
+
+    /// Gives results out as they come, so that a slow item holds nobody up.
+    ///
+    /// # Panics
+    ///
+    /// If the iteration has begun.
+    pub fn unordered(mut self) -> Self {
+        assert!(self.pulled + self.given == 0, "`unordered` comes before the iteration begins");
+        self.under_way = UnderWay::Unordered(Select::new(), VecDeque::new());
+        self
+    }
+
+    /// Limits the time of the whole iteration, counted from this call. Items that are not done by
+    /// then give [`Timeout::Wait`] errors; what has not started is cancelled, what has is
+    /// signalled.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.deadline = Instant::now().checked_add(timeout);
+        self
+    }
+
+    /// Calls `f` after each result that is given out, on the thread that iterates.
+    pub fn progress(mut self, f: impl FnMut(Progress) + Send + 'static) -> Self {
+        self.progress = Some(Box::new(f));
+        self
+    }
+
+    /// Pulls and submits the first window now, rather than at the first `next`.
+    pub fn start(mut self) -> Self {
+        self.fill();
+        self
+    }
+
+    /// Submits chunks until the window is full.
+    fn fill(&mut self) {
+        if self.expired {
+            return;
+        }
+        let workers = self.executor.capabilities().workers.max(1);
+        while self.backlog.is_some() || self.input.is_some() {
+            if let Some(chunk) = self.backlog.take() {
+                if !self.submit(chunk, false) {
+                    return;
+                }
+                continue;
+            }
+            let remaining = self.input.as_ref().and_then(|input| input.size_hint().1);
+            let mut size = self.sizer.next(remaining, workers);
+            match self.window {
+                Some(window) => {
+                    let room = window.saturating_sub(self.pulled);
+                    if !self.sizer.is_fixed() {
+                        // Leave something in the window for the other workers.
+                        size = size.min(window.div_ceil(2 * workers));
+                    }
+                    size = size.min(room);
+                    // A fixed chunk waits until it fits, unless the window is too small for it.
+                    if room == 0 || (self.sizer.is_fixed() && size < self.fixed_size(window)) {
+                        return;
+                    }
+                }
+                None => {
+                    let limit = if size > 1 { CHUNKS_A_WORKER } else { SINGLES_A_WORKER };
+                    if self.chunks_under_way() >= limit * workers {
+                        return;
+                    }
+                }
+            }
+            let items = self.pull(size);
+            if items.is_empty() {
+                return;
+            }
+            self.pulled += items.len();
+            self.backlog = Some(Chunk::new(self.step.clone(), items, !self.sizer.is_fixed()));
+        }
+    }
+
+    fn fixed_size(&mut self, window: usize) -> usize {
+        self.sizer.next(None, 1).min(window)
+    }
+
+    fn pull(&mut self, size: usize) -> Vec<I::Item> {
+        let mut items = Vec::with_capacity(size);
+        let Some(input) = &mut self.input else { return items };
+        let pulled = catch_unwind(AssertUnwindSafe(|| items.extend(input.by_ref().take(size))));
+        if let Err(payload) = pulled {
+            self.input_panic = Some(payload);
+        }
+        if self.input_panic.is_some() || items.len() < size {
+            self.input = None;
+        }
+        items
+    }
+
+    /// Submits a chunk, in front of the others if it is the rest of the first. False if there is no
+    /// room: then the chunk is the backlog.
+    fn submit(&mut self, chunk: Chunk<S, I::Item>, in_front: bool) -> bool {
+        let mut chunk = chunk;
+        let mut admission = Admission::Policy;
+        let len = chunk.len();
+        let pending = loop {
+            let refused = match (self.submit)(chunk).hand_to(&self.executor, admission) {
+                Ok(future) => break Pending::Chunk(future),
+                Err(error) => error,
+            };
+            let (refused, reason) = refused.into_parts();
+            match reason {
+                Reason::Full { .. } | Reason::TimedOut { .. } | Reason::WouldDeadlock
+                    if self.chunks_under_way() > 0 && !in_front =>
+                {
+                    // A result will come, and with it room.
+                    self.backlog = Some(refused);
+                    return false;
+                }
+                Reason::Full { .. } | Reason::TimedOut { .. } => {
+                    // The queue is full of others' tasks.
+                    chunk = refused;
+                    admission = Admission::Within(Duration::from_secs(60));
+                }
+                Reason::WouldDeadlock => {
+                    // In a worker of a full executor: here is the only place to run it.
+                    let (job, future) = (self.submit)(refused).into_parts();
+                    let _ran = job.run();
+                    break Pending::Chunk(future);
+                }
+                reason => {
+                    break Pending::Refused(TaskError::new(TaskErrorKind::Rejected(
+                        reason.to_string(),
+                    )));
+                }
+            }
+        };
+        match (&mut self.under_way, pending) {
+            (UnderWay::Ordered(queue), pending) if in_front => queue.push_front((len, pending)),
+            (UnderWay::Ordered(queue), pending) => queue.push_back((len, pending)),
+            (UnderWay::Unordered(set, _), Pending::Chunk(future)) => set.push(len, future),
+            (UnderWay::Unordered(_, refused), Pending::Refused(error)) => {
+                refused.push_back((len, error));
+            }
+        }
+        true
+    }
+
+    fn chunks_under_way(&self) -> usize {
+        match &self.under_way {
+            UnderWay::Ordered(queue) => queue.len(),
+            UnderWay::Unordered(set, refused) => set.len() + refused.len(),
+        }
+    }
+
+    /// Fetches the results of the next chunk into `ready`. False if there are no more.
+    fn fetch(&mut self) -> bool {
+        let (len, done) = match &mut self.under_way {
+            UnderWay::Ordered(queue) => match queue.pop_front() {
+                None => return false,
+                Some((len, Pending::Refused(error))) => (len, Err(error)),
+                Some((len, Pending::Chunk(future))) => match wait(future, self.deadline) {
+                    Ok(result) => (len, result),
+                    Err(future) => {
+                        queue.push_front((len, Pending::Chunk(future)));
+                        self.expire();
+                        return true;
+                    }
+                },
+            },
+            UnderWay::Unordered(set, refused) => match refused.pop_front() {
+                Some((len, error)) => (len, Err(error)),
+                None => match set.next_before(self.deadline) {
+                    Some((len, future)) => (len, future.result()),
+                    None if set.is_empty() => return false,
+                    None => {
+                        self.expire();
+                        return true;
+                    }
+                },
+            },
+        };
+        match done {
+            Ok(output) => self.accept(output),
+            Err(error) => {
+                let errors: Vec<_> = (0..len).map(|_| Err(error.clone())).collect();
+                self.ready = errors.into_iter();
+            }
+        }
+        true
+    }
+
+    fn accept(&mut self, output: ChunkOutput<I::Item, S::Output>) {
+        let ChunkOutput { results, rest, elapsed } = output;
+        self.sizer.learn(results.len(), elapsed);
+        self.ready = results.into_iter();
+        if rest.is_empty() {
+            return;
+        }
+        if self.expired {
+            let errors = (rest.len(), TaskError::timed_out(Timeout::Wait));
+            return match &mut self.under_way {
+                UnderWay::Ordered(queue) => queue.push_front((errors.0, Pending::Refused(errors.1))),
+                UnderWay::Unordered(_, refused) => refused.push_front(errors),
+            };
+        }
+        // In pieces, in front of what comes after, and so the last piece first.
+        let workers = self.executor.capabilities().workers.max(1);
+        let size = self.sizer.next(Some(rest.len()), workers);
+        let mut pieces = Vec::with_capacity(rest.len().div_ceil(size));
+        let mut rest = rest.into_iter().peekable();
+        while rest.peek().is_some() {
+            pieces.push(rest.by_ref().take(size).collect::<Vec<_>>());
+        }
+        for piece in pieces.into_iter().rev() {
+            let chunk = Chunk::new(self.step.clone(), piece, true);
+            self.submit(chunk, true);
+        }
+    }
+
+    /// The deadline has passed: whatever is not done becomes an error.
+    fn expire(&mut self) {
+        self.expired = true;
+        self.under_way.stop_all();
+        let error = TaskError::timed_out(Timeout::Wait);
+        if let Some(chunk) = self.backlog.take() {
+            match &mut self.under_way {
+                UnderWay::Ordered(queue) => {
+                    queue.push_back((chunk.len(), Pending::Refused(error.clone())));
+                }
+                UnderWay::Unordered(_, refused) => refused.push_back((chunk.len(), error.clone())),
+            }
+        }
+        match &mut self.under_way {
+            UnderWay::Ordered(queue) => {
+                for (_, pending) in queue {
+                    if matches!(pending, Pending::Chunk(future) if !future.is_done() || future.is_cancelled()) {
+                        *pending = Pending::Refused(error.clone());
+                    }
+                }
+            }
+            UnderWay::Unordered(set, refused) => {
+                for (len, future) in std::mem::replace(set, Select::new()).into_parts() {
+                    if future.is_done() && !future.is_cancelled() {
+                        set.push(len, future);
+                    } else {
+                        refused.push_back((len, error.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn give(&mut self, result: Result<S::Output, TaskError>) -> Result<S::Output, TaskError> {
+        self.pulled -= 1;
+        self.given += 1;
+        if let Some(progress) = &mut self.progress {
+            let (low, high) = self.input.as_ref().map_or((0, Some(0)), Iterator::size_hint);
+            let total = (high == Some(low)).then(|| self.given + self.pulled + low);
+            progress(Progress { done: self.given, total });
+        }
+        result
+    }
+}
+
+impl<E, I, S> Iterator for Map<E, I, S>
+where
+    E: Executor,
+    I: Iterator<Item: Send>,
+    S: Step<I::Item, Output: 'static>,
+{
+    type Item = Result<S::Output, TaskError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(result) = self.ready.next() {
+                return Some(self.give(result));
+            }
+            self.fill();
+            if self.fetch() {
+                // Before the results are given out: the workers have room meanwhile.
+                self.fill();
+                continue;
+            }
+            if self.expired && self.input.is_some() {
+                // One result for each item: these were never submitted.
+                if !self.pull(1).is_empty() {
+                    self.pulled += 1;
+                    return Some(self.give(Err(TaskError::timed_out(Timeout::Wait))));
+                }
+            }
+            return match self.input_panic.take() {
+                Some(payload) => resume_unwind(payload),
+                None => None,
+            };
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let (low, high) = self.input.as_ref().map_or((0, Some(0)), Iterator::size_hint);
+        (low.saturating_add(self.pulled), high.and_then(|high| high.checked_add(self.pulled)))
+    }
+}
+
+impl<E, I, S> ExactSizeIterator for Map<E, I, S>
+where
+    E: Executor,
+    I: ExactSizeIterator<Item: Send>,
+    S: Step<I::Item, Output: 'static>,
+{
+}
+
+impl<E, I, S> FusedIterator for Map<E, I, S>
+where
+    E: Executor,
+    I: Iterator<Item: Send>,
+    S: Step<I::Item, Output: 'static>,
+{
+}
+
+impl<E, I, S> Drop for Map<E, I, S>
+where
+    I: Iterator<Item: Send>,
+    S: Step<I::Item, Output: 'static>,
+{
+    fn drop(&mut self) {
+        self.under_way.stop_all();
+    }
+}
+
+impl<E: fmt::Debug, I, S> fmt::Debug for Map<E, I, S>
+where
+    I: Iterator<Item: Send>,
+    S: Step<I::Item, Output: 'static>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map")
+            .field("executor", &self.executor)
+            .field("given", &self.given)
+            .field("pulled", &self.pulled)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<Item, Output> UnderWay<Item, Output> {
+    fn stop_all(&self) {
+        let stop = |future: &ChunkFuture<Item, Output>| {
+            // Where running tasks cannot be signalled they run on, and nobody waits for them.
+            let _unsupported = future.stop(StopLevel::Signal);
+        };
+        match self {
+            Self::Ordered(queue) => {
+                for (_, pending) in queue {
+                    if let Pending::Chunk(future) = pending {
+                        stop(future);
+                    }
+                }
+            }
+            Self::Unordered(set, _) => set.pending().for_each(stop),
+        }
+    }
+}
+
+fn wait<T>(
+    future: TaskFuture<T>,
+    deadline: Option<Instant>,
+) -> Result<Result<T, TaskError>, TaskFuture<T>> {
+    match deadline {
+        None => Ok(future.result()),
+        Some(deadline) => {
+            future.result_timeout(deadline.saturating_duration_since(Instant::now()))
+        }
+    }
+}

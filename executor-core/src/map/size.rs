@@ -1,0 +1,111 @@
+//! How many items make a chunk.
+
+use std::time::Duration;
+
+/// How long a chunk should run: long enough that handing it over (under a microsecond in this
+/// process, some more to another) is nothing beside it, short enough to be shared out evenly.
+const TARGET_NANOS: f64 = 1e6;
+
+/// How fast chunks may grow: what is known of the last one may be wrong for the next.
+const GROWTH: usize = 8;
+
+/// No chunk is larger, however cheap its items are.
+const MAX: usize = 1 << 16;
+
+/// Learns from each chunk how large the next should be. Starts with single items, so that slow
+/// ones are never merged.
+#[derive(Debug)]
+pub(super) struct Sizer {
+    fixed: Option<usize>,
+    /// Nanoseconds an item, as far as known.
+    cost: Option<f64>,
+    last: usize,
+}
+
+impl Sizer {
+    pub(super) const fn new() -> Self {
+        Self { fixed: None, cost: None, last: 1 }
+    }
+
+    /// Chunks of this size, whatever they cost.
+    pub(super) const fn fix(&mut self, size: usize) {
+        self.fixed = Some(size);
+    }
+
+    pub(super) const fn is_fixed(&self) -> bool {
+        self.fixed.is_some()
+    }
+
+    /// The next size, with at most `remaining` items to come, for `workers`.
+    pub(super) fn next(&mut self, remaining: Option<usize>, workers: usize) -> usize {
+        if let Some(size) = self.fixed {
+            return size;
+        }
+        let Some(cost) = self.cost else { return 1 };
+        // The end is shared out: half of an even share, so that nobody is left with a large rest.
+        let share = remaining.map_or(MAX, |remaining| remaining.div_ceil(2 * workers));
+        let target = (TARGET_NANOS / cost.max(0.5)) as usize;
+        self.last = target.min(self.last.saturating_mul(GROWTH)).min(MAX).max(1);
+        self.last.min(share.max(1))
+    }
+
+    /// A chunk of `items` took `elapsed`.
+    pub(super) fn learn(&mut self, items: usize, elapsed: Duration) {
+        if items == 0 {
+            return;
+        }
+        let cost = elapsed.as_nanos() as f64 / items as f64;
+        // Slower than thought is believed at once, faster by halves.
+        self.cost = Some(match self.cost {
+            Some(old) if cost < old => f64::midpoint(old, cost),
+            _ => cost,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sizer;
+    use std::time::Duration;
+
+    #[test]
+    fn starts_with_single_items_and_grows_to_a_millisecond() {
+        let mut sizer = Sizer::new();
+        assert_eq!(sizer.next(None, 2), 1);
+        let mut sizes = Vec::new();
+        let mut size = 1;
+        for _ in 0..12 {
+            sizer.learn(size, Duration::from_nanos(100 * size as u64));
+            size = sizer.next(None, 2);
+            sizes.push(size);
+        }
+        assert_eq!(&sizes[..4], [8, 64, 512, 4096]);
+        assert_eq!(sizes.last(), Some(&10_000));
+    }
+
+    #[test]
+    fn slow_items_stay_single() {
+        let mut sizer = Sizer::new();
+        sizer.learn(1, Duration::from_millis(3));
+        assert_eq!(sizer.next(None, 2), 1);
+    }
+
+    #[test]
+    fn one_slow_chunk_is_believed_at_once() {
+        let mut sizer = Sizer::new();
+        sizer.learn(1, Duration::from_nanos(100));
+        while sizer.next(None, 2) < 4096 {}
+        sizer.learn(10, Duration::from_millis(20));
+        assert_eq!(sizer.next(None, 2), 1);
+    }
+
+    #[test]
+    fn the_end_is_shared_out() {
+        let mut sizer = Sizer::new();
+        sizer.learn(1, Duration::from_nanos(100));
+        while sizer.next(None, 4) < 4096 {}
+        assert_eq!(sizer.next(Some(80), 4), 10);
+        assert_eq!(sizer.next(Some(1), 4), 1);
+        assert_eq!(sizer.next(Some(0), 4), 1);
+    }
+}

@@ -1,0 +1,93 @@
+//! Blocking a thread until a future is done.
+
+use std::{
+    sync::Arc,
+    task::{Wake, Waker},
+    time::{Duration, Instant},
+};
+
+use crate::{Future, spin, sync::thread};
+
+/// Waits until `future` is done; false if `timeout` passed first. A timeout of zero is a look, not
+/// a wait: it never runs the task.
+pub(crate) fn wait_until_done<F: Future>(future: &F, timeout: Option<Duration>) -> bool {
+    if future.is_done() || timeout == Some(Duration::ZERO) {
+        return future.is_done();
+    }
+    // A timeout too far away for the clock is none.
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    while future.help() {}
+    if spin::until(|| future.is_done()) {
+        return true;
+    }
+    let waker = thread_waker();
+    if !future.subscribe(&waker) {
+        return true;
+    }
+    loop {
+        // Again after every wake-up: there may be a second step now.
+        while future.help() {}
+        if future.is_done() {
+            return true;
+        }
+        if !sleep(earlier(deadline, future.expires())) && passed(deadline) {
+            future.unsubscribe(&waker);
+            return future.is_done();
+        }
+    }
+}
+
+/// Sleeps until woken, or until `deadline`; false if that passed. May wake without a reason.
+pub(crate) fn sleep(deadline: Option<Instant>) -> bool {
+    spin::asleep(|| match deadline {
+        None => {
+            thread::park();
+            true
+        }
+        Some(deadline) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            #[cfg(not(loom))]
+            thread::park_timeout(left);
+            #[cfg(loom)]
+            thread::yield_now();
+            !left.is_zero()
+        }
+    })
+}
+
+/// A waker of the current thread.
+pub(crate) fn thread_waker() -> Waker {
+    #[cfg(loom)]
+    return Waker::from(Arc::new(Unpark(thread::current())));
+    #[cfg(not(loom))]
+    {
+        std::thread_local! {
+            static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+        }
+        // A thread that is being torn down has no thread-locals any more, and still may wait.
+        WAKER.try_with(Waker::clone).unwrap_or_else(|_| Waker::from(Arc::new(Unpark(thread::current()))))
+    }
+}
+
+pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+pub(crate) fn passed(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() >= deadline)
+}
+
+struct Unpark(thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}

@@ -1,0 +1,247 @@
+//! What `#[task]` adds beside the function.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::{LitStr, ext::IdentExt as _, spanned::Spanned as _};
+
+use crate::{
+    function::{Argument, Function},
+    options::Options,
+    types::{Bytes, Taken},
+};
+
+/// The struct, its `task` function, its traits, and its registration.
+pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
+    let krate = &options.krate;
+    let name = &function.name;
+    let conditions = &function.conditions;
+    let lints = lints();
+
+    let the_struct = the_struct(options, function);
+    let constructor = constructor(function);
+    let task = task(options, function);
+    let portable_task = portable_task(options, function);
+    quote! {
+        #the_struct
+
+        #(#conditions)*
+        #lints
+        const _: () = {
+            #constructor
+            #task
+            #portable_task
+            #krate::register!(#name);
+        };
+    }
+}
+
+/// The function's lints are the author's business; the copy of its names here must not repeat them.
+fn lints() -> TokenStream {
+    quote! {
+        #[allow(
+            dead_code, deprecated, missing_debug_implementations, non_camel_case_types,
+            non_snake_case, unnameable_types, unreachable_pub, clippy::all, clippy::nursery,
+            clippy::pedantic
+        )]
+    }
+}
+
+fn the_struct(options: &Options, function: &Function) -> TokenStream {
+    let Options { krate, derives, .. } = options;
+    let Function {
+        name,
+        visibility,
+        conditions,
+        deprecation,
+        ..
+    } = function;
+    let lints = lints();
+    let serde = options.path_text("private::serde");
+    let doc = format!(
+        "A call of [`{0}`](fn@{0}) as a value: a task.",
+        name.unraw()
+    );
+    let fields = function
+        .arguments
+        .iter()
+        .map(|argument| field(options, function, argument));
+    quote! {
+        #[doc = #doc]
+        #(#conditions)*
+        #deprecation
+        #lints
+        #[derive(
+            #krate::private::serde::Serialize,
+            #krate::private::serde::Deserialize,
+            #(#derives,)*
+        )]
+        #[serde(crate = #serde)]
+        #visibility struct #name {
+            #(#fields,)*
+        }
+    }
+}
+
+fn field(options: &Options, function: &Function, argument: &Argument) -> TokenStream {
+    let Argument { name, stored, .. } = argument;
+    let visibility = &function.visibility;
+    let doc = format!("The argument `{}`.", name.unraw());
+    let ty = &stored.ty;
+    let encoding = stored.is_bytes.then(|| {
+        let bytes = options.path_text("codec::bytes");
+        quote!(#[serde(with = #bytes)])
+    });
+    quote_spanned!(argument.written.span()=> #[doc = #doc] #encoding #visibility #name: #ty)
+}
+
+fn constructor(function: &Function) -> TokenStream {
+    let Function {
+        name,
+        visibility,
+        deprecation,
+        ..
+    } = function;
+    let doc = format!("The call `{}(..)`, to be run later.", name.unraw());
+    let arguments = function
+        .arguments
+        .iter()
+        .map(|Argument { name, stored, .. }| {
+            let ty = &stored.ty;
+            match stored.taken {
+                Taken::Exactly => quote!(#name: #ty),
+                Taken::Into => quote!(#name: impl ::core::convert::Into<#ty>),
+            }
+        });
+    let fields = function
+        .arguments
+        .iter()
+        .map(|Argument { name, stored, .. }| match stored.taken {
+            Taken::Exactly => quote!(#name),
+            Taken::Into => quote!(#name: ::core::convert::Into::into(#name)),
+        });
+    quote! {
+        impl #name {
+            #[doc = #doc]
+            #deprecation
+            #[must_use]
+            #visibility fn task(#(#arguments),*) -> Self {
+                Self { #(#fields),* }
+            }
+        }
+    }
+}
+
+fn task(options: &Options, function: &Function) -> TokenStream {
+    let krate = &options.krate;
+    let Function { name, output, .. } = function;
+    // Fields, not variables: an argument may have the name of the function.
+    let arguments = function
+        .arguments
+        .iter()
+        .map(|Argument { name, stored, .. }| {
+            if stored.is_borrowed {
+                quote!(&self.#name)
+            } else {
+                quote!(self.#name)
+            }
+        });
+    quote! {
+        impl #krate::Task for #name {
+            type Output = #output;
+
+            fn run(self) -> Self::Output {
+                #name(#(#arguments),*)
+            }
+        }
+    }
+}
+
+fn portable_task(options: &Options, function: &Function) -> TokenStream {
+    let krate = &options.krate;
+    let name = &function.name;
+    let full_name = options.name.as_ref().map_or_else(
+        || {
+            let tail = LitStr::new(&format!("::{}", name.unraw()), Span::call_site());
+            quote!(::core::concat!(::core::module_path!(), #tail))
+        },
+        |name| quote!(#name),
+    );
+    let signature = function.signature();
+    let Coding { encode, decode } = Coding::of_output(options, function);
+    quote! {
+        impl #krate::PortableTask for #name {
+            const NAME: &'static str = #full_name;
+            const SIGNATURE: &'static str = #signature;
+
+            fn encode_output(
+                output: &Self::Output,
+                buffer: &mut ::std::vec::Vec<u8>,
+            ) -> ::core::result::Result<(), #krate::codec::CodecError> {
+                #encode
+            }
+
+            fn decode_output(
+                bytes: &[u8],
+            ) -> ::core::result::Result<Self::Output, #krate::codec::CodecError> {
+                #decode
+            }
+        }
+    }
+}
+
+/// The bodies of `encode_output` and `decode_output`.
+struct Coding {
+    encode: TokenStream,
+    decode: TokenStream,
+}
+
+impl Coding {
+    fn of_output(options: &Options, function: &Function) -> Self {
+        let krate = &options.krate;
+        let Some(bytes) = function.output_bytes else {
+            // The output's span, so that an output without serde's traits is what the error shows.
+            let span = function.output.span();
+            let codec = quote_spanned!(span=> #krate::codec);
+            return Self {
+                encode: quote_spanned! {span=>
+                    #codec::encode(#codec::Part::Output, output, buffer)
+                },
+                decode: quote_spanned!(span=> #codec::decode(#codec::Part::Output, bytes)),
+            };
+        };
+        // `serde(with)` works on fields only.
+        let serde = options.path_text("private::serde");
+        let with = options.path_text("codec::bytes");
+        let (sent, received) = (format_ident!("Sent"), format_ident!("Received"));
+        let (value, target, result) = match bytes {
+            Bytes::Plain => (quote!(#sent(output)), quote!(#received), quote!(received.0)),
+            Bytes::Optional => (
+                quote!(output.as_deref().map(#sent)),
+                quote!(::core::option::Option<#received>),
+                quote!(received.map(|bytes| bytes.0)),
+            ),
+            Bytes::Fallible => (
+                quote!(output.as_deref().map(#sent)),
+                quote!(::core::result::Result<#received, _>),
+                quote!(received.map(|bytes| bytes.0)),
+            ),
+        };
+        Self {
+            encode: quote! {
+                #[derive(#krate::private::serde::Serialize)]
+                #[serde(crate = #serde, transparent)]
+                struct #sent<'a>(#[serde(with = #with)] &'a [u8]);
+
+                #krate::codec::encode(#krate::codec::Part::Output, &#value, buffer)
+            },
+            decode: quote! {
+                #[derive(#krate::private::serde::Deserialize)]
+                #[serde(crate = #serde, transparent)]
+                struct #received(#[serde(with = #with)] ::std::vec::Vec<u8>);
+
+                #krate::codec::decode::<#target>(#krate::codec::Part::Output, bytes)
+                    .map(|received| #result)
+            },
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The table of the README: every workload, ours beside its peers, with the goals.
+//!
+//! `cargo bench -p executor-threads --bench ratios -- [--rounds N] [WORKLOAD..]`; see `README.md`
+//! beside this file for the method.
+
+mod common;
+mod peers;
+mod report;
+
+use std::process::ExitCode;
+
+use self::report::{allocator::Counting, arguments::Arguments};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn main() -> ExitCode {
+    match Arguments::parse(std::env::args().skip(1)) {
+        Ok(arguments) => {
+            report::run(&arguments);
+            ExitCode::SUCCESS
+        }
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}

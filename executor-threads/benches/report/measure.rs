@@ -1,0 +1,233 @@
+//! The measurements: each takes one sample of one subject, in a process of its own.
+
+use std::{
+    hint::black_box,
+    sync::{Arc, Barrier},
+    thread,
+    time::{Duration, Instant},
+};
+
+use executor_threads::ThreadPoolExecutor;
+
+use super::{Scale, allocator, process};
+use crate::{
+    common::{flows, forks, maps, uneven::Uneven},
+    peers::Subject,
+};
+
+const WORKERS: usize = 2;
+
+/// Submit and wait, warm: nanoseconds a task.
+pub(super) fn warm<S: Subject>(scale: Scale) -> f64 {
+    let pool = started::<S>();
+    let calls = scale.of(1000);
+    median(scale.of(20), || {
+        nanoseconds(|| (0..calls).for_each(|_| flows::round_trip(&pool))) / calls as f64
+    })
+}
+
+/// Submit and wait, after a millisecond without work: nanoseconds.
+pub(super) fn idle<S: Subject>(scale: Scale) -> f64 {
+    let pool = started::<S>();
+    median(scale.of(300), || {
+        pause(Duration::from_millis(1));
+        nanoseconds(|| flows::round_trip(&pool))
+    })
+}
+
+/// Submit all, take all: nanoseconds a task.
+pub(super) fn batch<S: Subject>(scale: Scale) -> f64 {
+    let pool = started::<S>();
+    let tasks = scale.of(1_000_000);
+    nanoseconds(|| flows::submit_then_take(&pool, tasks)) / tasks as f64
+}
+
+/// Fire and forget: nanoseconds a task.
+pub(super) fn forgotten<S: Subject>(scale: Scale) -> f64 {
+    let pool = started::<S>();
+    let tasks = scale.of(1_000_000);
+    nanoseconds(|| flows::fire_and_forget(&pool, tasks)) / tasks as f64
+}
+
+/// Four clients at once: nanoseconds a task.
+pub(super) fn four_clients<S: Subject>(scale: Scale) -> f64 {
+    let pool = started::<S>();
+    let tasks = scale.of(250_000);
+    nanoseconds(|| flows::clients(&pool, 4, tasks)) / (4 * tasks) as f64
+}
+
+/// `join` of ours: nanoseconds a fork.
+pub(super) fn join<const WORKERS: usize>(scale: Scale) -> f64 {
+    let pool = leaked::<ThreadPoolExecutor>(WORKERS);
+    fork(scale, |n| forks::fibonacci_by_join(pool, n))
+}
+
+/// `spawn` and `result` of ours: nanoseconds a fork.
+pub(super) fn spawn<const WORKERS: usize>(scale: Scale) -> f64 {
+    let pool = leaked::<ThreadPoolExecutor>(WORKERS);
+    fork(scale, |n| forks::fibonacci_by_spawn(pool, n))
+}
+
+/// `rayon::join`: nanoseconds a fork.
+pub(super) fn rayon_join<const WORKERS: usize>(scale: Scale) -> f64 {
+    let pool = rayon_pool(WORKERS);
+    fork(scale, |n| forks::fibonacci_by_rayon(&pool, n))
+}
+
+/// A tree of spawns: nanoseconds a task.
+pub(super) fn tree<S: Subject>(scale: Scale) -> f64 {
+    let pool = leaked::<S>(WORKERS);
+    let tasks = scale.of(200_000);
+    median(scale.of(5), || nanoseconds(|| forks::tree(pool, tasks)) / tasks as f64)
+}
+
+/// A map over portable tasks: nanoseconds in all.
+pub(super) fn map_tasks(scale: Scale) -> f64 {
+    let pool = started::<ThreadPoolExecutor>();
+    map(scale, |items| maps::by_tasks(&pool, items))
+}
+
+/// A map with a closure: nanoseconds in all.
+pub(super) fn map_closure(scale: Scale) -> f64 {
+    let pool = started::<ThreadPoolExecutor>();
+    map(scale, |items| maps::by_closure(&pool, items))
+}
+
+/// A map by rayon: nanoseconds in all.
+pub(super) fn map_rayon(scale: Scale) -> f64 {
+    let pool = rayon_pool(WORKERS);
+    map(scale, |items| maps::by_rayon(&pool, items))
+}
+
+/// A map by scoped threads: nanoseconds in all.
+pub(super) fn map_scoped(scale: Scale) -> f64 {
+    map(scale, maps::by_scoped_threads)
+}
+
+/// A map by this thread: nanoseconds in all.
+pub(super) fn map_serial(scale: Scale) -> f64 {
+    map(scale, maps::serially)
+}
+
+/// Uneven tasks: the ideal time as a fraction of the time that they took.
+pub(super) fn uneven<S: Subject>(scale: Scale) -> f64 {
+    let pool = started::<S>();
+    let work = Uneven::new(usize::try_from(scale.of(20_000)).expect("fits"));
+    let ideal = work.ideal(2).as_nanos() as f64;
+    ideal / nanoseconds(|| work.run(&pool))
+}
+
+/// A pool built, used once and ended: nanoseconds.
+pub(super) fn short_life<S: Subject>(scale: Scale) -> f64 {
+    median(scale.of(200), || nanoseconds(|| flows::short_life::<S>(WORKERS)))
+}
+
+/// Bytes asked of the allocator for each task that waits in the queue, without the caller's list of
+/// handles.
+pub(super) fn bytes<S: Subject>(scale: Scale) -> f64 {
+    let pool = started::<S>();
+    let end = Arc::new(Barrier::new(WORKERS + 1));
+    // One after the other, so that no worker takes both and starts only one.
+    for _ in 0..WORKERS {
+        let start = Arc::new(Barrier::new(2));
+        let (start_there, end) = (Arc::clone(&start), Arc::clone(&end));
+        pool.fire(move || {
+            start_there.wait();
+            end.wait();
+        });
+        start.wait();
+    }
+    let tasks = scale.of(1_000_000);
+    let mut handles = Vec::with_capacity(usize::try_from(tasks).expect("fits"));
+    let allocated =
+        allocator::count(|| handles.extend((0..tasks).map(|i| pool.submit(move || i))));
+    end.wait();
+    for handle in handles {
+        black_box(S::take(handle));
+    }
+    allocated.live_bytes as f64 / tasks as f64
+}
+
+/// Allocations for each task, from its submission until its result is taken. More than a whole
+/// number by what the queue needs for its blocks.
+pub(super) fn allocations<S: Subject>(scale: Scale) -> f64 {
+    let pool = started::<S>();
+    let tasks = scale.of(100_000);
+    let mut handles = Vec::with_capacity(usize::try_from(tasks).expect("fits"));
+    let allocated = allocator::count(|| {
+        handles.extend((0..tasks).map(|i| pool.submit(move || i)));
+        for handle in handles.drain(..) {
+            black_box(S::take(handle));
+        }
+    });
+    allocated.calls as f64 / tasks as f64
+}
+
+/// Context switches of the pool's threads in a second without work. Not a number where the system
+/// does not say.
+pub(super) fn idle_switches<S: Subject>(scale: Scale) -> f64 {
+    let pool = started::<S>();
+    pause(Duration::from_millis(scale.of(200)));
+    let before = process::context_switches_of_others();
+    pause(Duration::from_millis(scale.of(1000)));
+    let after = process::context_switches_of_others();
+    pool.stop();
+    match (before, after) {
+        (Ok(before), Ok(after)) => (after - before) as f64,
+        _ => f64::NAN,
+    }
+}
+
+/// A pool that has all its threads, and has run a few tasks.
+fn started<S: Subject>() -> S {
+    let pool = S::start(WORKERS);
+    flows::submit_then_take(&pool, 10_000);
+    pool
+}
+
+fn leaked<S: Subject>(workers: usize) -> &'static S {
+    let pool = Box::leak(Box::new(S::start(workers)));
+    flows::submit_then_take(pool, 10_000);
+    pool
+}
+
+fn rayon_pool(workers: usize) -> rayon::ThreadPool {
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(workers);
+    builder.build().expect("threads can be started")
+}
+
+fn fork(scale: Scale, mut fibonacci: impl FnMut(u64) -> u64) -> f64 {
+    let (n, forks) = match scale {
+        Scale::Full => (27, 317_810.0),
+        Scale::Tiny => (10, 88.0),
+    };
+    fibonacci(n);
+    median(scale.of(10), || nanoseconds(|| drop(black_box(fibonacci(n)))) / forks)
+}
+
+fn map(scale: Scale, mut map: impl FnMut(u64) -> Vec<u64>) -> f64 {
+    let items = scale.of(1_000_000);
+    map(items);
+    median(scale.of(9), || nanoseconds(|| drop(black_box(map(items)))))
+}
+
+fn nanoseconds(f: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    f();
+    start.elapsed().as_nanos() as f64
+}
+
+fn median(samples: u64, mut sample: impl FnMut() -> f64) -> f64 {
+    let mut samples: Vec<_> = (0..samples).map(|_| sample()).collect();
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+/// Does nothing for this long, which is what is measured here.
+fn pause(duration: Duration) {
+    let end = Instant::now() + duration;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        // Nobody unparks this thread for good; a stale wake-up of a peer only starts the loop again.
+        thread::park_timeout(left);
+    }
+}

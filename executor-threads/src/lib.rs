@@ -1,0 +1,41 @@
+//! [`ThreadPoolExecutor`]: an executor over threads of this process.
+//!
+//! ```
+//! use executor_core::{Future as _, LocalExecutorExt as _};
+//! use executor_threads::ThreadPoolExecutor;
+//!
+//! let pool = ThreadPoolExecutor::new(2)?;
+//! let future = pool.spawn(|| 6 * 7)?;
+//! assert_eq!(future.result()?, 42);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The way of a job
+//!
+//! `execute` (in `pool`) puts the job into the queue and tells `idle`, which wakes a sleeping worker,
+//! or has one started, unless somebody is already looking for work. A worker (`worker`) takes a batch
+//! from the queue into a deque of its own and runs it; a worker that finds nothing takes from the
+//! others' deques, polls for a moment, and goes to sleep. A job that a worker submits goes to
+//! that worker's own deque.
+//!
+//! - `queue::stealing`: the unbounded queue, with work stealing;
+//! - `queue::locked`: the queue with a bound or a strict order, under one lock;
+//! - `gate`: makes sure that no submission slips past a shutdown;
+//! - `idle`: who sleeps, who searches, whom to wake.
+
+#![forbid(unsafe_code)]
+
+mod builder;
+mod gate;
+mod idle;
+mod pool;
+mod queue;
+mod shared;
+mod stats;
+mod sync;
+mod worker;
+
+pub use self::{
+    builder::{BuildError, OnFull, QueueOrder, ThreadPoolBuilder},
+    pool::ThreadPoolExecutor,
+};

@@ -1,0 +1,175 @@
+//! The unbounded queue: a common injector, and for each worker two deques that the others steal from.
+//!
+//! A worker takes a batch from the injector into its *inbox*, oldest first. What its tasks submit
+//! goes on its *stack*: it takes the newest itself, whose data is still in its cache, and others
+//! take the oldest, which stands for the most work. (The usual order of fork-join pools: Blumofe,
+//! Leiserson, 1999.)
+
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crossbeam_deque::{Injector, Steal, Stealer, Worker};
+use executor_core::{Job, JobKey};
+
+/// How often a worker looks at the injector before its own stack, so that children that keep having
+/// children do not starve what comes from outside.
+const FAIRNESS: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Stealing {
+    injector: Injector<Job>,
+    deques: RwLock<Vec<Arc<Deques>>>,
+    /// Where the next thief begins.
+    turn: AtomicUsize,
+}
+
+/// The thieves' ends of a worker's deques.
+#[derive(Debug)]
+struct Deques {
+    inbox: Stealer<Job>,
+    stack: Stealer<Job>,
+}
+
+/// The worker's own ends.
+#[derive(Debug)]
+pub(crate) struct Own {
+    inbox: Worker<Job>,
+    stack: Worker<Job>,
+    deques: Arc<Deques>,
+    tick: std::cell::Cell<usize>,
+}
+
+impl Stealing {
+    pub(crate) fn new() -> Self {
+        Self { injector: Injector::new(), deques: RwLock::default(), turn: AtomicUsize::new(0) }
+    }
+
+    /// Deques for a new worker.
+    pub(crate) fn register(&self) -> Own {
+        let (inbox, stack) = (Worker::new_fifo(), Worker::new_lifo());
+        let deques = Arc::new(Deques { inbox: inbox.stealer(), stack: stack.stealer() });
+        let mut all = self.deques.write().unwrap_or_else(PoisonError::into_inner);
+        all.push(Arc::clone(&deques));
+        Own { inbox, stack, deques, tick: std::cell::Cell::new(0) }
+    }
+
+    /// The worker goes; what is in its deques goes to the injector.
+    pub(crate) fn unregister(&self, own: &Own) {
+        while let Some(job) = own.stack.pop().or_else(|| own.inbox.pop()) {
+            self.injector.push(job);
+        }
+        let mut all = self.deques.write().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|deques| !Arc::ptr_eq(deques, &own.deques));
+    }
+
+    #[inline]
+    pub(crate) fn push(&self, job: Job) {
+        self.injector.push(job);
+    }
+
+    /// The next job from this worker's own deques, or from the injector.
+    #[inline]
+    pub(crate) fn next(&self, own: &Own) -> Option<Job> {
+        let tick = own.tick.get().wrapping_add(1);
+        own.tick.set(tick);
+        if tick % FAIRNESS == 0 {
+            if let Some(job) = self.from_injector(own) {
+                return Some(job);
+            }
+        }
+        own.stack.pop().or_else(|| own.inbox.pop()).or_else(|| self.from_injector(own))
+    }
+
+    /// A job from another worker's deques; some more come with it.
+    pub(crate) fn steal(&self, own: &Own) -> Option<Job> {
+        let all = self.deques.read().unwrap_or_else(PoisonError::into_inner);
+        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        for at in 0..all.len() {
+            let victim = &all[(first + at) % all.len()];
+            if Arc::ptr_eq(victim, &own.deques) {
+                continue;
+            }
+            let job = until_settled(|| victim.inbox.steal_batch_and_pop(&own.inbox))
+                .or_else(|| until_settled(|| victim.stack.steal()));
+            if job.is_some() {
+                return job;
+            }
+        }
+        None
+    }
+
+    /// A job from anywhere, for a thread that is no worker.
+    pub(crate) fn take_any(&self) -> Option<Job> {
+        if let Some(job) = until_settled(|| self.injector.steal()) {
+            return Some(job);
+        }
+        let all = self.deques.read().unwrap_or_else(PoisonError::into_inner);
+        all.iter().find_map(|victim| {
+            until_settled(|| victim.inbox.steal()).or_else(|| until_settled(|| victim.stack.steal()))
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.injector.is_empty() && {
+            let all = self.deques.read().unwrap_or_else(PoisonError::into_inner);
+            all.iter().all(|deques| deques.inbox.is_empty() && deques.stack.is_empty())
+        }
+    }
+
+    /// Whether the injector is empty: what a fork looks at before it makes more.
+    #[inline]
+    pub(crate) fn has_no_injected(&self) -> bool {
+        self.injector.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        let all = self.deques.read().unwrap_or_else(PoisonError::into_inner);
+        let own: usize = all.iter().map(|deques| deques.inbox.len() + deques.stack.len()).sum();
+        self.injector.len() + own
+    }
+
+    #[inline]
+    fn from_injector(&self, own: &Own) -> Option<Job> {
+        until_settled(|| self.injector.steal_batch_and_pop(&own.inbox))
+    }
+}
+
+impl Own {
+    #[inline]
+    pub(crate) fn push(&self, job: Job) {
+        self.stack.push(job);
+    }
+
+    #[inline]
+    pub(crate) fn has_no_children(&self) -> bool {
+        self.stack.is_empty()
+    }
+
+    /// The job with this key, if it is the newest of the stack. Shells above it are dropped.
+    pub(crate) fn reclaim(&self, key: JobKey) -> Option<Job> {
+        while let Some(job) = self.stack.pop() {
+            if job.key() == key {
+                return Some(job);
+            }
+            if !job.is_settled() {
+                self.stack.push(job);
+                return None;
+            }
+        }
+        None
+    }
+}
+
+/// Repeats a steal that lost a race.
+#[inline]
+fn until_settled(mut steal: impl FnMut() -> Steal<Job>) -> Option<Job> {
+    loop {
+        match steal() {
+            Steal::Success(job) => return Some(job),
+            Steal::Empty => return None,
+            Steal::Retry => std::hint::spin_loop(),
+        }
+    }
+}

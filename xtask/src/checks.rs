@@ -1,0 +1,57 @@
+//! The steps of `ci` that are one command each.
+
+use crate::outcome::{Outcome, Verdict};
+use crate::step::Cmd;
+
+pub(crate) fn fmt() -> Outcome<Verdict> {
+    Cmd::cargo("fmt").args(["--all", "--check"]).check()
+}
+
+pub(crate) fn clippy() -> Outcome<Verdict> {
+    Cmd::cargo("clippy")
+        .args([
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ])
+        .check()
+}
+
+/// First as users see it, where a public item must not link to a private one; then all of it.
+pub(crate) fn docs() -> Outcome<Verdict> {
+    let doc = Cmd::cargo("doc")
+        .args(["--workspace", "--no-deps", "--all-features"])
+        .flags("RUSTDOCFLAGS", "-D warnings");
+    doc.run()?;
+    doc.arg("--document-private-items").check()
+}
+
+/// Compiles the benchmarks; to run them is a matter of quiet machines, not of CI.
+pub(crate) fn benches() -> Outcome<Verdict> {
+    Cmd::cargo("bench")
+        .args(["--workspace", "--all-features", "--bench=*", "--no-run"])
+        .check()
+}
+
+pub(crate) fn deny() -> Outcome<Verdict> {
+    if Cmd::cargo("deny").arg("--version").succeeds() {
+        return Cmd::cargo("deny").args(["--all-features", "check"]).check();
+    }
+    Ok(not_installed("cargo-deny", "cargo-deny"))
+}
+
+pub(crate) fn typos() -> Outcome<Verdict> {
+    if Cmd::new("typos").arg("--version").succeeds() {
+        return Cmd::new("typos").check();
+    }
+    Ok(not_installed("typos", "typos-cli"))
+}
+
+fn not_installed(tool: &str, package: &str) -> Verdict {
+    Verdict::Skipped(format!(
+        "{tool} is not installed (cargo install --locked {package})"
+    ))
+}

@@ -1,0 +1,195 @@
+//! What our crates may depend on, and how new a Rust that may need.
+
+use std::collections::BTreeSet;
+
+use crate::metadata::Metadata;
+use crate::outcome::{Failure, Outcome, Verdict};
+use crate::step::Cmd;
+
+/// What a crate must not bring to its users, in any set of features.
+struct Absence {
+    package: &'static str,
+    absent: &'static [&'static str],
+    because: &'static str,
+}
+
+const ABSENCES: &[Absence] = &[
+    Absence {
+        package: "executor-core",
+        absent: &[
+            "async-executor",
+            "async-std",
+            "crossbeam-channel",
+            "futures",
+            "futures-util",
+            "parking_lot",
+            "rayon",
+            "rayon-core",
+            "smol",
+            "tokio",
+        ],
+        because: "the core knows no backend and no runtime",
+    },
+    Absence {
+        package: "executor-threads",
+        absent: &[
+            "async-executor",
+            "futures",
+            "futures-util",
+            "rayon",
+            "rayon-core",
+            "smol",
+            "tokio",
+        ],
+        because: "its peers are for its benchmarks alone",
+    },
+    Absence {
+        package: "executor-macros",
+        absent: &["executor-core", "serde", "tokio"],
+        because: "a macro names what it expands to, and links nothing of it",
+    },
+    Absence {
+        package: "concurrent-futures",
+        absent: &["clap", "conformance-tests", "indicatif", "sha2", "ureq"],
+        because: "what the examples and tests use must not reach users",
+    },
+    Absence {
+        package: "conformance-tests",
+        absent: &["concurrent-futures", "executor-threads"],
+        because: "the suite knows executors by their trait only",
+    },
+];
+
+/// Tools of tests and models: absent from every library.
+const NEVER: &[&str] = &["criterion", "loom", "proptest", "trybuild", "xtask"];
+
+/// Libraries whose users want the tools of tests.
+const TEST_LIBRARIES: &[&str] = &["conformance-tests"];
+
+/// Fails for each forbidden package in the tree of normal dependencies.
+pub(crate) fn absent() -> Outcome<Verdict> {
+    for rule in ABSENCES {
+        let command = Cmd::cargo("tree")
+            .args([
+                "--edges=normal",
+                "--all-features",
+                "--prefix=none",
+                "--format={p}",
+                "--package",
+            ])
+            .arg(rule.package);
+        let output = command.read()?;
+        let output = String::from_utf8_lossy(&output);
+        let present: BTreeSet<&str> = output
+            .lines()
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        if let Some(name) = rule.absent.iter().find(|name| present.contains(**name)) {
+            return Err(unwanted(rule.package, name, rule.because));
+        }
+        if !TEST_LIBRARIES.contains(&rule.package)
+            && let Some(name) = NEVER.iter().find(|name| present.contains(**name))
+        {
+            return Err(unwanted(
+                rule.package,
+                name,
+                "it is a tool of tests and models",
+            ));
+        }
+        println!(
+            "    {}: {} packages, none of them unwanted",
+            rule.package,
+            present.len()
+        );
+    }
+    Ok(Verdict::Proved)
+}
+
+fn unwanted(package: &str, name: &str, because: &str) -> Failure {
+    Failure::new(format!("{package} depends on {name}, but {because}")).repeat_with(format!(
+        "cargo tree --all-features --edges=normal -p {package} -i {name}"
+    ))
+}
+
+/// No shipped package asks for a newer Rust than we promise; with that Rust at hand, builds too.
+///
+/// Standard library items that are too new are the business of clippy's `incompatible_msrv`.
+pub(crate) fn msrv() -> Outcome<Verdict> {
+    let metadata = Metadata::load()?;
+    let promised = metadata
+        .member("executor-core")?
+        .rust_version
+        .clone()
+        .ok_or_else(|| Failure::new("executor-core has no rust-version"))?;
+    let limit = numbers(&promised);
+
+    let shipped = metadata.shipped();
+    for package in &shipped {
+        let Some(needed) = &package.rust_version else {
+            continue;
+        };
+        if numbers(needed) > limit {
+            let reason = format!(
+                "{} {} needs Rust {needed}, but we promise {promised}",
+                package.name, package.version
+            );
+            let why = format!(
+                "cargo tree --all-features --edges=normal -i {}",
+                package.name
+            );
+            return Err(Failure::new(reason).repeat_with(why));
+        }
+    }
+    println!(
+        "    {} packages reach users, none needs more than Rust {promised}",
+        shipped.len()
+    );
+    build_with(&promised, &metadata)
+}
+
+fn build_with(toolchain: &str, metadata: &Metadata) -> Outcome<Verdict> {
+    // `rustup run` never installs what is missing, unlike `cargo +version`
+    if !Cmd::new("rustup")
+        .args(["run", toolchain, "rustc", "--version"])
+        .succeeds()
+    {
+        return Ok(Verdict::Skipped(format!(
+            "Rust {toolchain} is not installed to build with \
+             (rustup toolchain install --profile minimal {toolchain})"
+        )));
+    }
+    let published = metadata.members().filter(|package| package.published);
+    let packages = published.flat_map(|package| ["--package", &package.name]);
+    Cmd::new("rustup")
+        .args([
+            "run",
+            toolchain,
+            "cargo",
+            "check",
+            "--lib",
+            "--all-features",
+            "--target-dir",
+        ])
+        .arg(metadata.target_for("msrv"))
+        .args(packages)
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .check()
+}
+
+/// `1.88` and `1.88.0` are the same version.
+fn numbers(version: &str) -> [u32; 3] {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    [(); 3].map(|()| parts.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert_eq!(numbers("1.88"), numbers("1.88.0"));
+        assert!(numbers("1.9") < numbers("1.88"));
+        assert!(numbers("1.88.1") > numbers("1.88"));
+    }
+}
