@@ -119,7 +119,12 @@ fn unevenness(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| bencher.iter(|| work.run(&pool)));
         pool.stop();
     }
-    each_subject!(bench!(uneven, &mut group(criterion, "t7 uneven tasks", TASKS as u64)));
+    let mut group = group(criterion, "t7 uneven tasks", TASKS as u64);
+    each_subject!(bench!(uneven, &mut group));
+    let work = Uneven::new(TASKS);
+    group.bench_function("two threads, no queue", |bencher| {
+        bencher.iter(|| work.run_without_queue(WORKERS));
+    });
 }
 
 fn lives(criterion: &mut Criterion) {

@@ -79,6 +79,22 @@ impl Idle {
     #[inline]
     pub(crate) fn notify(&self, max: usize) -> Wake {
         fence(Ordering::SeqCst);
+        self.notify_fenced(max)
+    }
+
+    /// As [`notify`](Self::notify), where the last thing that adding did was an atomic read-modify-write.
+    #[inline]
+    pub(crate) fn notify_after_rmw(&self, max: usize) -> Wake {
+        // On x86 that is a full fence itself, and another one would cost as much as all the rest.
+        #[cfg(not(all(target_arch = "x86_64", not(loom))))]
+        fence(Ordering::SeqCst);
+        #[cfg(all(target_arch = "x86_64", not(loom)))]
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+        self.notify_fenced(max)
+    }
+
+    #[inline]
+    fn notify_fenced(&self, max: usize) -> Wake {
         let word = self.load();
         if word.searching() > 0 || (word.sleeping() == 0 && word.live() >= max) {
             return Wake::Nobody;
@@ -157,15 +173,17 @@ impl Idle {
         if !may_sleep() && self.withdraw(id) {
             return Slept::Woken;
         }
+        let mut timeout = timeout;
         loop {
             parker.park(timeout);
             if !self.is_listed(id) {
                 return Slept::Woken;
             }
-            // A token left over from before, or the timeout; with one, sleeping longer is no use.
-            if timeout.is_some() && self.withdraw(id) {
+            // The timeout, or a token left over from before.
+            if timeout.take().is_some() && self.withdraw(id) {
                 return Slept::TimedOut;
             }
+            // A notifier is on its way.
         }
     }
 
@@ -261,5 +279,171 @@ impl Word {
 
     const fn searching(self) -> usize {
         (self.0 >> 32 & 0xffff) as usize
+    }
+}
+
+/// Models of sleeping and waking: whatever the interleaving, every job is found. Loom reports a
+/// lost wake-up as a deadlock.
+#[cfg(all(test, loom))]
+mod loom_idle {
+    use std::{sync::Arc, time::Duration};
+
+    use loom::{
+        sync::{Condvar, Mutex},
+        thread,
+    };
+
+    use super::{Idle, Slept, Wake};
+    use crate::sync::Parker;
+
+    struct Pool {
+        idle: Idle,
+        queue: Mutex<Vec<u32>>,
+        done: Mutex<u32>,
+        jobs: u32,
+        max: usize,
+        threads: Mutex<Vec<thread::JoinHandle<()>>>,
+        /// Whether each job waits until all are running.
+        meet: bool,
+        running: (Mutex<u32>, Condvar),
+    }
+
+    impl Pool {
+        fn new(jobs: u32, max: usize, meet: bool) -> Arc<Self> {
+            let (queue, done) = (Mutex::new(Vec::new()), Mutex::new(0));
+            let threads = Mutex::new(Vec::new());
+            let running = (Mutex::new(0), Condvar::new());
+            Arc::new(Self { idle: Idle::new(), queue, done, jobs, max, threads, meet, running })
+        }
+
+        fn push(self: &Arc<Self>) {
+            self.queue.lock().unwrap().push(1);
+            self.start(self.idle.notify_after_rmw(self.max));
+        }
+
+        fn notify(self: &Arc<Self>) {
+            self.start(self.idle.notify(self.max));
+        }
+
+        fn start(self: &Arc<Self>, wake: Wake) {
+            if wake == Wake::Start {
+                let pool = Arc::clone(self);
+                let mut threads = self.threads.lock().unwrap();
+                let id = threads.len();
+                threads.push(thread::spawn(move || pool.work(id, None)));
+            }
+        }
+
+        fn run(&self) {
+            let mut running = self.running.0.lock().unwrap();
+            *running += 1;
+            self.running.1.notify_all();
+            while self.meet && *running < self.jobs {
+                running = self.running.1.wait(running).unwrap();
+            }
+        }
+
+        fn is_over(&self) -> bool {
+            *self.done.lock().unwrap() == self.jobs
+        }
+
+        /// A worker without the poll before the sleep, until all jobs are done, or until it has slept
+        /// for as long as `timeout`.
+        fn work(self: &Arc<Self>, id: usize, timeout: Option<Duration>) {
+            let parker = Parker::default();
+            loop {
+                let job = self.queue.lock().unwrap().pop();
+                if job.is_some() {
+                    if self.idle.stop_search() && !self.queue.lock().unwrap().is_empty() {
+                        self.notify();
+                    }
+                    self.run();
+                    let is_over = {
+                        let mut done = self.done.lock().unwrap();
+                        *done += 1;
+                        *done == self.jobs
+                    };
+                    self.idle.start_search();
+                    if is_over {
+                        self.idle.wake_all();
+                    }
+                    continue;
+                }
+                if self.is_over() {
+                    assert!(self.idle.leave(0));
+                    return;
+                }
+                let slept = self.idle.sleep(id, &parker, timeout, || {
+                    self.queue.lock().unwrap().is_empty() && !self.is_over()
+                });
+                if slept == Slept::TimedOut && self.idle.leave(0) {
+                    // Whoever added a job may have counted on this worker.
+                    if !self.queue.lock().unwrap().is_empty() {
+                        self.notify();
+                    }
+                    return;
+                }
+            }
+        }
+
+        fn finish(&self) {
+            loop {
+                let Some(worker) = self.threads.lock().unwrap().pop() else { break };
+                worker.join().unwrap();
+            }
+            assert_eq!(*self.done.lock().unwrap(), self.jobs);
+            assert_eq!(self.idle.live(), 0);
+        }
+    }
+
+    fn model(f: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(3));
+        builder.check(f);
+    }
+
+    #[test]
+    fn one_worker_finds_what_two_pushes_add() {
+        model(|| {
+            let pool = Pool::new(2, 1, false);
+            pool.push();
+            pool.push();
+            pool.finish();
+        });
+    }
+
+    #[test]
+    fn two_workers_find_what_is_added_while_they_go_to_sleep() {
+        model(|| {
+            let pool = Pool::new(2, 2, false);
+            pool.push();
+            pool.push();
+            pool.finish();
+        });
+    }
+
+    #[test]
+    fn two_jobs_that_need_one_another_both_run() {
+        model(|| {
+            let pool = Pool::new(2, 2, true);
+            pool.push();
+            pool.push();
+            pool.finish();
+        });
+    }
+
+    #[test]
+    fn a_worker_that_retires_leaves_no_job_behind() {
+        model(|| {
+            let pool = Pool::new(1, 1, false);
+            assert_eq!(pool.idle.notify(1), Wake::Start);
+            let retiring = {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || pool.work(9, Some(Duration::ZERO)))
+            };
+            pool.push();
+            retiring.join().unwrap();
+            pool.finish();
+        });
     }
 }

@@ -218,7 +218,7 @@ impl Executor for ThreadPoolExecutor {
             return Err(Rejected::new(job, shared.refusal()));
         };
         queue.push(job);
-        let notified = shared.notify();
+        let notified = shared.notify_after_rmw();
         drop(inside);
         self.heed(notified);
         Ok(())

@@ -83,7 +83,7 @@ impl Shared {
             settings,
             home: Home::new(),
             queue,
-            gate: Gate::default(),
+            gate: Gate::new(),
             idle: Idle::new(),
             min_workers: min,
             max_workers: AtomicUsize::new(max),
@@ -126,7 +126,19 @@ impl Shared {
     /// If the worker that was to be started could not be, and there is no other.
     #[inline]
     pub(crate) fn notify(self: &Arc<Self>) -> io::Result<()> {
-        match self.idle.notify(self.max_workers()) {
+        self.heed(self.idle.notify(self.max_workers()))
+    }
+
+    /// As [`notify`](Self::notify), where the last thing that adding did was an atomic
+    /// read-modify-write: the injector's push ends with one.
+    #[inline]
+    pub(crate) fn notify_after_rmw(self: &Arc<Self>) -> io::Result<()> {
+        self.heed(self.idle.notify_after_rmw(self.max_workers()))
+    }
+
+    #[inline]
+    fn heed(self: &Arc<Self>, wake: Wake) -> io::Result<()> {
+        match wake {
             Wake::Start => self.start_worker(),
             Wake::Nobody | Wake::Woken => Ok(()),
         }

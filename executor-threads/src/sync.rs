@@ -1,14 +1,14 @@
-//! The primitives of `idle`: the usual ones, or loom's under `--cfg loom`.
+//! The primitives of `gate` and `idle`: the usual ones, or loom's under `--cfg loom`.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Mutex,
-    atomic::{AtomicU64, Ordering, fence},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
 };
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Mutex,
-    atomic::{AtomicU64, Ordering, fence},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 #[cfg(not(loom))]

@@ -119,14 +119,24 @@ impl<S: Step<Item>, Item: Send> Task for Chunk<S, Item> {
         let mut results = Vec::with_capacity(self.items.len());
         let mut items = self.items.into_iter();
         let mut look_at = 1;
-        while let Some(item) = items.next() {
-            results.push(panic::catch(|| self.step.apply(item)));
-            if results.len() == look_at {
-                let late = self.splits && start.elapsed() >= SPLIT_AFTER;
-                if late || context::stop_requested() {
-                    break;
+        loop {
+            // Caught once for all items up to the next panic: that is free, once for each is not.
+            let caught = panic::catch(|| {
+                for item in items.by_ref() {
+                    results.push(Ok(self.step.apply(item)));
+                    if results.len() >= look_at {
+                        let late = self.splits && start.elapsed() >= SPLIT_AFTER;
+                        if late || context::stop_requested() {
+                            break;
+                        }
+                        look_at += look_at.min(LOOK_EVERY);
+                    }
                 }
-                look_at += look_at.min(LOOK_EVERY);
+            });
+            match caught {
+                Ok(()) => break,
+                // The item that panicked is gone from the iterator, and this is its result.
+                Err(error) => results.push(Err(error)),
             }
         }
         ChunkOutput { results, rest: items.collect(), elapsed: start.elapsed() }

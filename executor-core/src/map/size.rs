@@ -9,8 +9,9 @@ const TARGET_NANOS: f64 = 1e6;
 /// How fast chunks may grow: what is known of the last one may be wrong for the next.
 const GROWTH: usize = 8;
 
-/// No chunk is larger, however cheap its items are.
-const MAX: usize = 1 << 16;
+/// No chunk is larger, however cheap its items are: its results should fit into a core's cache, and
+/// into memory that the allocator has at hand (fresh pages cost more than cheap items).
+const MAX: usize = 1 << 12;
 
 /// Learns from each chunk how large the next should be. Starts with single items, so that slow
 /// ones are never merged.
@@ -69,18 +70,18 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn starts_with_single_items_and_grows_to_a_millisecond() {
+    fn starts_with_single_items_and_grows_to_chunks_of_a_millisecond() {
         let mut sizer = Sizer::new();
         assert_eq!(sizer.next(None, 2), 1);
         let mut sizes = Vec::new();
         let mut size = 1;
         for _ in 0..12 {
-            sizer.learn(size, Duration::from_nanos(100 * size as u64));
+            sizer.learn(size, Duration::from_nanos(500 * size as u64));
             size = sizer.next(None, 2);
             sizes.push(size);
         }
-        assert_eq!(&sizes[..4], [8, 64, 512, 4096]);
-        assert_eq!(sizes.last(), Some(&10_000));
+        assert_eq!(&sizes[..4], [8, 64, 512, 2000]);
+        assert_eq!(sizes.last(), Some(&2000));
     }
 
     #[test]

@@ -99,11 +99,15 @@ impl<K, F: Future> Select<K, F> {
                 return None;
             }
             self.batch.extend(self.signals.take());
-            if !self.batch.is_empty() || self.help() {
+            if !self.batch.is_empty() {
                 continue;
             }
+            // Before it helps: a deadline that has passed makes it a look, which runs nothing.
             if park::passed(deadline) {
                 return None;
+            }
+            if self.help() {
+                continue;
             }
             let signals = &self.signals;
             if !spin::until(|| signals.any.load(Ordering::Acquire)) {

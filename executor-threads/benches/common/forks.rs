@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use executor_core::{Future as _, LocalExecutorExt as _};
+use executor_core::{Future as _, join};
 use executor_threads::ThreadPoolExecutor;
 
 use super::tally::Tally;
@@ -14,7 +14,7 @@ pub(crate) fn fibonacci_by_join(pool: &'static ThreadPoolExecutor, n: u64) -> u6
         if n < 2 {
             return n;
         }
-        let (a, b) = pool.join(|| fibonacci(pool, n - 1), || fibonacci(pool, n - 2));
+        let (a, b) = join(pool, || fibonacci(pool, n - 1), || fibonacci(pool, n - 2));
         a + b
     }
     let n = black_box(n);

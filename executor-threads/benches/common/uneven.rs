@@ -2,6 +2,8 @@
 
 use std::{
     hint::black_box,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -62,6 +64,22 @@ impl Uneven {
         for handle in handles {
             black_box(S::take(handle));
         }
+    }
+
+    /// Does the same work by as many threads that share a counter and nothing else: what can be
+    /// reached on the machine as it is now.
+    pub(crate) fn run_without_queue(&self, workers: usize) {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(&iterations) = self.iterations.get(next.fetch_add(1, Ordering::Relaxed)) {
+                black_box(spin(iterations));
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(work);
+            }
+        });
     }
 }
 

@@ -12,7 +12,7 @@ use super::Subject;
 pub(crate) struct AsyncExecutor {
     executor: Arc<Executor<'static>>,
     stop: Vec<oneshot::Sender<()>>,
-    workers: Vec<JoinHandle<()>>,
+    workers: Vec<JoinHandle<bool>>,
 }
 
 impl Subject for AsyncExecutor {
@@ -25,10 +25,8 @@ impl Subject for AsyncExecutor {
         let worker = |_| {
             let executor = Arc::clone(&executor);
             let (stop, stopped) = oneshot::channel::<()>();
-            let run = move || {
-                // The sender is dropped, never used.
-                drop(futures::executor::block_on(executor.run(stopped)));
-            };
+            // The sender is dropped, never used: that is an error here, and the end of the run.
+            let run = move || futures::executor::block_on(executor.run(stopped)).is_err();
             (stop, thread::spawn(run))
         };
         let (stop, workers) = (0..workers).map(worker).unzip();

@@ -20,7 +20,11 @@ impl Subject for AsyncTask {
         let (sender, receiver) = unbounded::<Runnable>();
         let worker = || {
             let receiver = receiver.clone();
-            thread::spawn(move || receiver.iter().for_each(|task| drop(task.run())))
+            thread::spawn(move || {
+                for runnable in receiver {
+                    runnable.run();
+                }
+            })
         };
         Self { sender: Some(sender), workers: (0..workers).map(|_| worker()).collect() }
     }

@@ -117,6 +117,13 @@ pub(super) fn uneven<S: Subject>(scale: Scale) -> f64 {
     ideal / nanoseconds(|| work.run(&pool))
 }
 
+/// The same by two bare threads: what the machine gives.
+pub(super) fn uneven_limit(scale: Scale) -> f64 {
+    let work = Uneven::new(usize::try_from(scale.of(20_000)).expect("fits"));
+    let ideal = work.ideal(2).as_nanos() as f64;
+    ideal / nanoseconds(|| work.run_without_queue(WORKERS))
+}
+
 /// A pool built, used once and ended: nanoseconds.
 pub(super) fn short_life<S: Subject>(scale: Scale) -> f64 {
     median(scale.of(200), || nanoseconds(|| flows::short_life::<S>(WORKERS)))
@@ -202,7 +209,12 @@ fn fork(scale: Scale, mut fibonacci: impl FnMut(u64) -> u64) -> f64 {
         Scale::Tiny => (10, 88.0),
     };
     fibonacci(n);
-    median(scale.of(10), || nanoseconds(|| drop(black_box(fibonacci(n)))) / forks)
+    median(scale.of(10), || {
+        let run = || {
+            black_box(fibonacci(n));
+        };
+        nanoseconds(run) / forks
+    })
 }
 
 fn map(scale: Scale, mut map: impl FnMut(u64) -> Vec<u64>) -> f64 {

@@ -68,6 +68,6 @@ fn table(workloads: &[Workload], arguments: &Arguments) {
     let mut rounds = Rounds::new(arguments, java.ok());
     for workload in selected {
         let results = rounds.run(workload);
-        table::print(workload, &results);
+        table::print(workload, &results, arguments.scale);
     }
 }

@@ -4,15 +4,24 @@ use std::{
     env,
     io::{self, IsTerminal as _},
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use super::{
     Scale,
     arguments::Arguments,
     java::Java,
+    process::Used,
     workloads::{Contender, Run, Workload},
 };
 use crate::common::uneven::Random;
+
+/// Up to which part of the machine others may use during a sample.
+const QUIET: f64 = 0.05;
+
+/// How often a sample is taken until the machine is quiet meanwhile.
+const ATTEMPTS: usize = 5;
 
 /// Takes samples, one process each, in rounds whose order is shuffled.
 pub(super) struct Rounds<'a> {
@@ -25,6 +34,8 @@ pub(super) struct Rounds<'a> {
 pub(super) struct Results<'a> {
     pub(super) contender: &'a Contender,
     pub(super) samples: Vec<f64>,
+    /// How many of them were taken while others used the machine.
+    pub(super) disturbed: usize,
     pub(super) failure: Option<String>,
 }
 
@@ -44,8 +55,11 @@ impl<'a> Rounds<'a> {
             for index in self.shuffled(results.len()) {
                 let results = &mut results[index];
                 progress(&format!("{} {round} {}", workload.name, results.contender.name));
-                match self.sample(workload, results.contender) {
-                    Ok(sample) => results.samples.push(sample),
+                match self.quiet_sample(workload, results.contender) {
+                    Ok((sample, others)) => {
+                        results.samples.push(sample);
+                        results.disturbed += usize::from(others > QUIET);
+                    }
                     Err(failure) => results.failure = Some(failure),
                 }
             }
@@ -55,6 +69,37 @@ impl<'a> Rounds<'a> {
             results.samples.sort_by(f64::total_cmp);
         }
         results
+    }
+
+    /// A sample, with the part of the machine that others used: the first that nobody disturbed, or
+    /// else the least disturbed of a few.
+    fn quiet_sample(
+        &self,
+        workload: &Workload,
+        contender: &Contender,
+    ) -> Result<(f64, f64), String> {
+        let mut least = (f64::NAN, f64::INFINITY);
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 && self.arguments.scale == Scale::Full {
+                // Whoever it is, perhaps it is soon done.
+                thread::park_timeout(Duration::from_millis(300));
+            }
+            let before = Used::now();
+            let sample = self.sample(workload, contender)?;
+            let others = match (before, Used::now()) {
+                (Some(before), Some(after)) if self.arguments.scale == Scale::Full => {
+                    after.by_others_since(before)
+                }
+                _ => 0.0,
+            };
+            if others < least.1 {
+                least = (sample, others);
+            }
+            if others <= QUIET {
+                break;
+            }
+        }
+        Ok(least)
     }
 
     fn sample(&self, workload: &Workload, contender: &Contender) -> Result<f64, String> {
@@ -88,7 +133,7 @@ impl<'a> Rounds<'a> {
 
 impl<'a> Results<'a> {
     const fn new(contender: &'a Contender) -> Self {
-        Self { contender, samples: Vec::new(), failure: None }
+        Self { contender, samples: Vec::new(), disturbed: 0, failure: None }
     }
 
     pub(super) fn median(&self) -> f64 {

@@ -1,35 +1,43 @@
 //! Printing what was measured.
 
 use super::{
+    Scale,
     rounds::Results,
     workloads::{Contender, Goal, Rival, Unit, Workload},
 };
 
 /// Prints the table of one workload, and whether ours reaches the goals.
-pub(super) fn print(workload: &Workload, results: &[Results<'_>]) {
+pub(super) fn print(workload: &Workload, results: &[Results<'_>], scale: Scale) {
     let ours: Vec<_> = results.iter().filter(|it| it.contender.is_ours()).collect();
     let rounds = results.iter().map(|it| it.samples.len()).max().unwrap_or(0);
     println!("\n{}: {} ({rounds} rounds)", workload.name, workload.title);
     println!("  {:<26}{:>14}{:>14}{:>9}{:>9}", "subject", "median", "best", "spread", "ours/it");
     for result in results {
         let ratio = match ours.first() {
-            Some(ours) if !result.contender.is_ours() => {
+            Some(ours) if !result.contender.is_ours() && result.median() != 0.0 => {
                 format!("{:.2}", ours.median() / result.median())
             }
             _ => String::new(),
         };
         println!(
-            "  {:<26}{:>14}{:>14}{:>8.0}%{ratio:>9}",
+            "  {:<26}{:>14}{:>14}{:>9}{ratio:>9}",
             result.contender.name,
             workload.unit.show(result.median()),
             workload.unit.show(best_sample(workload.unit, result)),
-            result.spread() * 100.0,
+            spread(result),
         );
         if let Some(failure) = &result.failure {
             println!("    a sample failed: {failure}");
         }
     }
-    for goal in &workload.goals {
+    let disturbed: usize = results.iter().map(|it| it.disturbed).sum();
+    if disturbed > 0 {
+        let samples: usize = results.iter().map(|it| it.samples.len()).sum();
+        println!("  others used the machine during {disturbed} of {samples} samples");
+    }
+    // Tiny sizes say nothing about speed.
+    let goals = if scale == Scale::Full { workload.goals.as_slice() } else { &[] };
+    for goal in goals {
         for ours in &ours {
             println!("  goal for {}: {}", ours.contender.name, verdict(*goal, workload.unit, ours, results));
         }
@@ -68,6 +76,12 @@ fn find<'r, 'w>(rival: Rival, unit: Unit, results: &'r [Results<'w>]) -> Option<
             if unit.more_is_better() { peers.max_by(by_median) } else { peers.min_by(by_median) }
         }
     }
+}
+
+fn spread(result: &Results<'_>) -> String {
+    // Nothing to relate it to where the median is 0.
+    let spread = result.spread() * 100.0;
+    if spread.is_finite() { format!("{spread:.0}%") } else { String::new() }
 }
 
 fn best_sample(unit: Unit, result: &Results<'_>) -> f64 {

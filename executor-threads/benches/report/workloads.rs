@@ -115,7 +115,8 @@ pub(super) fn all() -> Vec<Workload> {
             .contender("serial", measure::map_serial),
         Workload::new("t7", "20,000 uneven tasks of 1 to 100 us; fraction of the ideal", Unit::Ideal)
             .goal(AtLeast(0.93))
-            .contenders(each_subject!(contenders!(uneven))),
+            .contenders(each_subject!(contenders!(uneven)))
+            .contender("two threads, no queue", measure::uneven_limit),
         Workload::new("t8", "pool built, one task, dropped", Unit::Microseconds)
             .goal(Times(1.0, BestInRust))
             .contenders(each_subject!(contenders!(short_life))),

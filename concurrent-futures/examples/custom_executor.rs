@@ -1,0 +1,173 @@
+//! A new executor: worker threads that take jobs from a channel.
+//!
+//! To write one is to implement `Executor` and, because jobs run in this process, `LocalExecutor`:
+//! under 60 lines. The traits then add closures, `#[task]` functions, `map`, scopes, `wait`, `.await`
+//! and the rest. The test `custom_executor` holds this one to the conformance suite.
+
+use std::{
+    error::Error,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use concurrent_futures::{
+    Admission, Capabilities, Executor, Home, Job, JoinError, LocalExecutor, Outcome, Ran, Reason,
+    Rejected, Shutdown, Stats, Unsupported,
+    context::{Worker, is_worker_of},
+    prelude::*,
+};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+
+/// Worker threads that take jobs from a channel. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct ChannelExecutor(Arc<Pool>);
+
+/// What the clones share. Workers do not hold it, so that it is dropped with the last clone.
+#[derive(Debug)]
+struct Pool {
+    home: Home,
+    workers: usize,
+    /// `None` once a shutdown has begun; workers end when the queue is empty and has no sender.
+    sender: Mutex<Option<Sender<Job>>>,
+    queue: Receiver<Job>,
+    /// Each worker has a sender of this channel, which so ends with the last worker.
+    ended: Receiver<()>,
+    stats: Arc<Mutex<Stats>>,
+}
+
+impl ChannelExecutor {
+    pub(crate) fn new(workers: usize) -> Self {
+        let (sender, queue) = unbounded::<Job>();
+        let (alive, ended) = bounded::<()>(0);
+        let (home, stats) = (Home::new(), Arc::new(Mutex::new(Stats::default())));
+        for index in 0..workers {
+            let (queue, stats, alive) = (queue.clone(), Arc::clone(&stats), alive.clone());
+            thread::spawn(move || {
+                let _alive = alive;
+                let _worker = Worker::new(home, format!("channel-{index}"), index).enter();
+                for job in queue {
+                    lock(&stats).running += 1;
+                    let ran = job.run();
+                    count(&mut lock(&stats), ran);
+                }
+            });
+        }
+        let sender = Mutex::new(Some(sender));
+        Self(Arc::new(Pool {
+            home,
+            workers,
+            sender,
+            queue,
+            ended,
+            stats,
+        }))
+    }
+}
+
+impl Executor for ChannelExecutor {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::local(self.0.workers)
+    }
+
+    fn execute(&self, job: Job, _: Admission) -> Result<(), Rejected> {
+        let job = self.capabilities().admit(job)?;
+        let sender = lock(&self.0.sender);
+        let Some(sender) = &*sender else {
+            return Err(Rejected::new(job, Reason::ShutDown));
+        };
+        job.bind(self.0.home); // so that workers can run it when they wait for it
+        sender
+            .send(job)
+            .map_err(|unsent| Rejected::new(unsent.into_inner(), Reason::ShutDown))
+    }
+
+    fn shutdown(&self, mode: Shutdown) -> Result<(), Unsupported> {
+        if mode == Shutdown::Kill {
+            self.capabilities().require_kill()?;
+        }
+        drop(lock(&self.0.sender).take());
+        if mode == Shutdown::CancelPending {
+            let cancelled = self
+                .0
+                .queue
+                .try_iter()
+                .map(Job::cancel)
+                .filter(|done| *done)
+                .count();
+            lock(&self.0.stats).cancelled += cancelled as u64;
+        }
+        Ok(())
+    }
+
+    fn join(&self, deadline: Option<Instant>) -> Result<(), JoinError> {
+        if is_worker_of(self.0.home) {
+            return Err(JoinError::would_deadlock());
+        }
+        let left = deadline.map_or(Duration::MAX, |at| {
+            at.saturating_duration_since(Instant::now())
+        });
+        match self.0.ended.recv_timeout(left) {
+            Err(RecvTimeoutError::Timeout) => Err(JoinError::still_running(self.0.workers)),
+            _ => Ok(()),
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        let mut stats = *lock(&self.0.stats);
+        (stats.workers, stats.queued) = (self.0.workers, self.0.queue.len());
+        stats
+    }
+}
+
+impl LocalExecutor for ChannelExecutor {
+    fn wants_work(&self) -> bool {
+        self.0.queue.is_empty() && lock(&self.0.stats).running < self.0.workers
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        drop(lock(&self.sender).take());
+        if !is_worker_of(self.home) {
+            // Ends with an error, since nobody ever sends: the last worker has ended.
+            let _ = self.ended.recv();
+        }
+    }
+}
+
+fn count(stats: &mut Stats, ran: Ran) {
+    stats.running -= 1;
+    match ran {
+        Ran::Here(Outcome::Succeeded) => stats.succeeded += 1,
+        Ran::Here(_) => stats.failed += 1,
+        Ran::Cancelled => stats.cancelled += 1,
+        Ran::Elsewhere => {} // another worker waited for it, and counts
+    }
+}
+
+/// No code of a user runs under these locks, so that nothing half done can be behind a poisoned one.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
+    let executor = ChannelExecutor::new(4);
+    let squares: Result<Vec<u64>, _> = executor.map_fn(0..10, |x| x * x).collect();
+    println!("squares: {:?}", squares?);
+
+    let words = vec!["borrowed", "by", "closures"];
+    let lengths = executor.scope(|scope| {
+        join_all(
+            words
+                .iter()
+                .map(|word| scope.spawn(|| word.len()))
+                .collect::<Vec<_>>(),
+        )
+    });
+    for (word, length) in words.iter().zip(lengths) {
+        println!("{word}: {}", length?);
+    }
+    println!("{:?}", executor.stats());
+    Ok(())
+}

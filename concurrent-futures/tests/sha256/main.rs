@@ -1,0 +1,116 @@
+//! The example `sha256` prints what `sha256sum` prints, and stops cleanly.
+
+#[path = "../../examples/sha256.rs"]
+mod example;
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(unix)]
+mod unix;
+
+use std::{
+    ffi::OsStr,
+    fs, io,
+    path::Path,
+    process::{Command, ExitCode, Output},
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use tempfile::TempDir;
+
+use self::support::{Checked, ensure, ensure_eq, text};
+
+fn main() -> ExitCode {
+    if support::is_example() {
+        return example::main();
+    }
+    let trials = vec![
+        Trial::test("known_digests", known_digests),
+        Trial::test(
+            "one_worker_and_many_print_the_same",
+            one_worker_and_many_print_the_same,
+        ),
+        Trial::test("bad_arguments_are_named", bad_arguments_are_named),
+    ];
+    #[cfg(unix)]
+    let trials = trials.into_iter().chain(unix::trials()).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn known_digests() -> Checked {
+    let tree = tree()?;
+    write(tree.path(), "abc", b"abc")?;
+    write(tree.path(), "empty", b"")?;
+    write(tree.path(), "million", &vec![b'a'; 1_000_000])?;
+    let output = sha256(tree.path(), ["abc", "empty", "million"])?;
+    let expected = "\
+        ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  abc\n\
+        e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  empty\n\
+        cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0  million\n";
+    ensure_eq(text(&output.stdout), expected.to_owned())
+}
+
+fn one_worker_and_many_print_the_same() -> Checked {
+    let tree = tree()?;
+    for number in 0..3000 {
+        write(
+            tree.path(),
+            &format!("{}/{number}", number % 7),
+            &vec![b'x'; number % 97],
+        )?;
+    }
+    let one = sha256(tree.path(), ["--workers", "1", "."])?;
+    let many = sha256(tree.path(), ["--workers", "8", "--backend", "threads", "."])?;
+    ensure_eq(text(&one.stdout).lines().count(), 3000)?;
+    same(&many.stdout, &one.stdout)
+}
+
+fn bad_arguments_are_named() -> Checked {
+    let tree = tree()?;
+    let output = sha256(tree.path(), ["--backend", "ponies", "."])?;
+    ensure(output.status.code() == Some(2), &output)?;
+    ensure(
+        text(&output.stderr).contains("there is no backend `ponies`"),
+        &output,
+    )?;
+    ensure(text(&output.stderr).contains("threads"), &output)?;
+    let output = sha256(tree.path(), ["--workers", "0", "."])?;
+    ensure(output.status.code() == Some(2), &output)?;
+    ensure(text(&output.stderr).contains("0 workers"), &output)?;
+    let output = sha256(tree.path(), [""; 0])?;
+    ensure(output.status.code() == Some(2), &output)
+}
+
+fn tree() -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix("sha256").tempdir()
+}
+
+fn write(root: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let path = root.join(name);
+    fs::create_dir_all(path.parent().unwrap_or(root))?;
+    fs::write(path, content)
+}
+
+/// The example, ready to run in `directory`.
+fn command<A: AsRef<OsStr>>(directory: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = support::example();
+    command.current_dir(directory).args(arguments);
+    command
+}
+
+fn sha256<A: AsRef<OsStr>>(
+    directory: &Path,
+    arguments: impl IntoIterator<Item = A>,
+) -> Result<Output, Failed> {
+    support::run(&mut command(directory, arguments))
+}
+
+fn same(found: &[u8], expected: &[u8]) -> Checked {
+    for (found, expected) in text(found).lines().zip(text(expected).lines()) {
+        ensure_eq(found, expected)?;
+    }
+    if found == expected {
+        Ok(())
+    } else {
+        Err("the outputs differ in length".into())
+    }
+}

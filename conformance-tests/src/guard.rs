@@ -1,0 +1,105 @@
+//! Keeps a trial that hangs from hanging the whole run, and says what it was waiting for.
+
+use std::{
+    any::Any,
+    cell::RefCell,
+    panic::{AssertUnwindSafe, Location, catch_unwind},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::planned;
+
+thread_local! {
+    /// The latest step of the trial that this thread runs.
+    static STEP: RefCell<Option<Step>> = const { RefCell::new(None) };
+}
+
+type Step = Arc<Mutex<String>>;
+
+/// The delay of trials that are about time itself. `CONFORMANCE_SCALE` multiplies it, and all limits,
+/// for machines that are slow or tools that make them so.
+pub(crate) fn unit() -> Duration {
+    Duration::from_millis(20) * scale()
+}
+
+/// How long something may take that should take no time at all, before it counts as hung.
+pub(crate) fn limit() -> Duration {
+    Duration::from_secs(20) * scale()
+}
+
+/// Lets time pass, where time is the point.
+pub(crate) fn pass(duration: Duration) {
+    let start = Instant::now();
+    while let Some(left) = duration.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
+
+/// Notes what the trial does now; a trial that hangs is reported with its latest note.
+#[track_caller]
+pub(crate) fn step(what: &str) {
+    STEP.with_borrow(|step| {
+        if let Some(step) = step {
+            let note = format!("{what} ({})", Location::caller());
+            *step.lock().unwrap_or_else(PoisonError::into_inner) = note;
+        }
+    });
+}
+
+/// Runs a trial on a thread of its own; a panic in it, or no end within `limit`, is its failure.
+pub(crate) fn run(
+    name: &str,
+    limit: Duration,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<(), String> {
+    let step = Step::new(Mutex::new(String::from("the start of the trial")));
+    let (sender, receiver) = mpsc::channel();
+    let own = Arc::clone(&step);
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        STEP.set(Some(own));
+        let result = catch_unwind(AssertUnwindSafe(body)).map_err(|payload| text(&*payload));
+        // Nobody listens any more if the limit has passed.
+        drop(sender.send(result));
+    });
+    let thread = thread.map_err(|error| format!("no thread for this trial: {error}"))?;
+    match receiver.recv_timeout(limit) {
+        Ok(result) => {
+            drop(thread.join());
+            result
+        }
+        Err(RecvTimeoutError::Disconnected) => Err(String::from("the trial's thread died")),
+        Err(RecvTimeoutError::Timeout) => {
+            let step = step.lock().unwrap_or_else(PoisonError::into_inner);
+            Err(format!("`{name}` hung: it was not over after {limit:?}, waiting for {step}"))
+        }
+    }
+}
+
+/// The text of a panic.
+pub(crate) fn text(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else if let Some(planned) = payload.downcast_ref::<planned::Planned>() {
+        format!("{planned:?}")
+    } else {
+        String::from("a panic whose payload is not text")
+    }
+}
+
+fn scale() -> u32 {
+    static SCALE: OnceLock<u32> = OnceLock::new();
+    *SCALE.get_or_init(|| match std::env::var("CONFORMANCE_SCALE") {
+        Err(_) => 1,
+        Ok(text) => match text.parse() {
+            Ok(scale @ 1..) => scale,
+            _ => panic!("CONFORMANCE_SCALE is {text:?}; it must be a whole number from 1"),
+        },
+    })
+}

@@ -1,0 +1,254 @@
+//! Laws 9 and 10: cancel, signal, kill; and what `Running` means.
+
+use executor_core::{
+    Executor as _, ExecutorExt as _, Feature, Future, LocalExecutorExt as _, Shutdown, State,
+    StopLevel, TaskOptions, context,
+};
+
+use super::{ANY, BACKGROUND, Bench, Laws, ORDERED, PENDING, value};
+use crate::{
+    guard::step,
+    latch::{Gate, Tally, eventually},
+    subject::{Config, Order},
+    tasks::add,
+};
+
+pub(crate) fn laws(laws: &mut Laws) {
+    laws.law("law09_cancel_signal_kill_are_three_levels")
+        .case("cancel_of_a_pending_task", PENDING, |bench| {
+            let jam = bench.jam();
+            let ran = Tally::new();
+            let inside = ran.clone();
+            let future = jam.pool.spawn(move || inside.add()).unwrap();
+            assert!(future.cancel() && future.is_cancelled());
+            assert!(!future.cancel(), "it is cancelled once");
+            drop(jam);
+            assert_eq!(ran.get(), 0, "a cancelled task never runs");
+        })
+        .case("cancel_of_a_running_task_does_nothing", BACKGROUND, |bench| {
+            let (pool, gate, future) = running(bench);
+            assert!(!future.cancel());
+            assert!(future.is_running());
+            gate.open();
+            assert!(!value(future), "and nobody asked it to stop");
+            drop(pool);
+        })
+        .case("signal_of_a_running_task", BACKGROUND, |bench| {
+            if !bench.capabilities().signal {
+                return;
+            }
+            let (_pool, gate, future) = running(bench);
+            future.stop(StopLevel::Signal).unwrap();
+            future.stop(StopLevel::Signal).unwrap();
+            assert!(future.is_running(), "it ends when it chooses to");
+            gate.open();
+            assert!(value(future), "it saw the signal");
+        })
+        .case("signal_is_refused_where_it_is_lacking", BACKGROUND, |bench| {
+            if bench.capabilities().signal {
+                return;
+            }
+            let (_pool, gate, future) = running(bench);
+            let error = future.stop(StopLevel::Signal).unwrap_err();
+            assert_eq!(error.feature(), Feature::Signal);
+            gate.open();
+        })
+        .case("signal_of_a_pending_task_cancels", PENDING, |bench| {
+            let jam = bench.jam();
+            let future = jam.number(1);
+            future.stop(StopLevel::Signal).unwrap();
+            assert!(future.is_cancelled());
+        })
+        .case("signal_of_a_task_that_is_done_does_nothing", ANY, |bench| {
+            let future = bench.executor().submit(add::task(1, 1)).unwrap();
+            step("a task");
+            future.wait();
+            future.stop(StopLevel::Signal).unwrap();
+            assert_eq!(value(future), 2);
+        })
+        .case("signal_reaches_that_task_alone", BACKGROUND, |bench| {
+            let pool = bench.local(2);
+            let gate = Gate::new("both tasks");
+            let tasks: Vec<_> = (0..2)
+                .map(|_| {
+                    let gate = gate.clone();
+                    pool.spawn(move || { gate.wait(); context::stop_requested() }).unwrap()
+                })
+                .collect();
+            step("both tasks to run");
+            eventually("both tasks to run", || tasks.iter().all(Future::is_running));
+            tasks[0].stop(StopLevel::Signal).unwrap();
+            gate.open();
+            assert_eq!(tasks.into_iter().map(value).collect::<Vec<_>>(), [true, false]);
+            assert!(!value(pool.spawn(context::stop_requested).unwrap()), "nor the next one");
+        })
+        .case("check_ends_a_task_early", BACKGROUND, |bench| {
+            let pool = bench.local(1);
+            let started = Gate::new("the task that checks");
+            let inside = started.clone();
+            let future = pool
+                .spawn(move || {
+                    inside.open();
+                    loop {
+                        context::check()?;
+                        std::thread::yield_now();
+                    }
+                    #[expect(unreachable_code, reason = "it says what the type of the result is")]
+                    Ok::<(), context::Stopped>(())
+                })
+                .unwrap();
+            started.wait();
+            future.stop(StopLevel::Signal).unwrap();
+            assert!(value(future).is_err(), "the task gave its own error back");
+        })
+        .case("kill_of_a_pending_task", PENDING, |bench| {
+            let jam = bench.jam();
+            let future = jam.number(1);
+            if bench.capabilities().kill {
+                future.stop(StopLevel::Kill).unwrap();
+                return assert!(future.is_cancelled());
+            }
+            let error = future.stop(StopLevel::Kill).unwrap_err();
+            assert_eq!(error.feature(), Feature::Kill);
+            assert_eq!(future.state(), State::Pending, "nothing has happened");
+            let _pool = jam.opened();
+            assert_eq!(value(future), 1);
+        })
+        .case("kill_of_a_running_task", BACKGROUND, |bench| {
+            if bench.capabilities().kill {
+                return;
+            }
+            let (_pool, gate, future) = running(bench);
+            assert_eq!(future.stop(StopLevel::Kill).unwrap_err().feature(), Feature::Kill);
+            gate.open();
+            assert!(!value(future), "it was not signalled in place of that");
+        })
+        .case("kill_of_a_task_that_is_done", ANY, |bench| {
+            let future = bench.executor().submit(add::task(1, 1)).unwrap();
+            step("a task");
+            future.wait();
+            match future.stop(StopLevel::Kill) {
+                Ok(()) => assert!(bench.capabilities().kill),
+                Err(error) => assert_eq!(error.feature(), Feature::Kill),
+            }
+            assert_eq!(value(future), 2);
+        })
+        .case("a_killing_shutdown_is_refused_where_it_is_lacking", ANY, |bench| {
+            if bench.capabilities().kill {
+                return;
+            }
+            let executor = bench.executor();
+            let error = executor.shutdown(Shutdown::Kill).unwrap_err();
+            assert_eq!(error.feature(), Feature::Kill);
+            assert_eq!(value(executor.submit(add::task(1, 1)).unwrap()), 2, "it still accepts");
+        })
+        .case("priorities_are_refused_where_they_are_lacking", ANY, |bench| {
+            let executor = bench.executor();
+            let options = TaskOptions::new().with_priority(1);
+            match executor.submit_with(options, add::task(1, 1)) {
+                Ok(future) => {
+                    assert!(bench.capabilities().priorities);
+                    assert_eq!(value(future), 2);
+                }
+                Err(error) => {
+                    assert!(!bench.capabilities().priorities && error.is_unsupported(), "{error}");
+                }
+            }
+        })
+        .case("priority_zero_is_no_option", ANY, |bench| {
+            let options = TaskOptions::new().with_priority(0);
+            let future = bench.executor().submit_with(options, add::task(1, 1)).unwrap();
+            assert_eq!(value(future), 2);
+        });
+    laws.law("law10_running_means_that_a_worker_has_started_it")
+        .case("what_is_queued_is_pending", PENDING, |bench| {
+            let jam = bench.jam();
+            let futures: Vec<_> = (0..50).map(|n| jam.number(n)).collect();
+            assert!(futures.iter().all(|future| future.state() == State::Pending));
+        })
+        .case("what_is_queued_ahead_anywhere_can_be_cancelled", PENDING, |bench| {
+            let jam = bench.jam();
+            let ran = Tally::new();
+            let futures: Vec<_> = (0..50)
+                .map(|_| { let ran = ran.clone(); jam.pool.spawn(move || ran.add()).unwrap() })
+                .collect();
+            assert!(futures.iter().step_by(2).all(Future::cancel));
+            drop(jam);
+            assert_eq!(ran.get(), 25);
+        })
+        .case("behind_a_busy_worker_of_two", BACKGROUND, |bench| {
+            let pool = bench.local(2);
+            let gate = Gate::new("both workers");
+            for _ in 0..2 {
+                super::jam(&pool, &gate);
+            }
+            let futures: Vec<_> = (0..40).map(|n| super::number_on(&pool, n)).collect();
+            assert!(futures.iter().all(|future| future.state() == State::Pending));
+            assert!(futures.iter().all(Future::cancel), "no worker holds one in advance");
+            gate.open();
+        })
+        .case("what_has_started_is_running", BACKGROUND, |bench| {
+            let (_pool, gate, future) = running(bench);
+            assert_eq!(future.state(), State::Running);
+            assert!(future.is_running() && !future.is_done() && !future.is_cancelled());
+            gate.open();
+            assert!(!value(future));
+        })
+        .case("inside_of_the_task_it_is_running", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let slot = std::sync::Arc::new(std::sync::OnceLock::new());
+            let inside = std::sync::Arc::clone(&slot);
+            let state = move || {
+                let own: &executor_core::Shared<executor_core::TaskFuture<bool>> = inside.get().unwrap();
+                own.is_running() && !own.cancel()
+            };
+            let shared = jam.pool.spawn(state).unwrap().shared();
+            assert!(slot.set(shared.clone()).is_ok());
+            jam.open();
+            assert!(value(shared));
+        })
+        .case("the_oldest_is_started_first", BACKGROUND, |bench| {
+            assert_eq!(started_in_order(bench, Order::Fifo, false), [0, 1, 2, 3, 4]);
+        })
+        .case("the_newest_is_started_first_where_that_was_asked", ORDERED, |bench| {
+            assert_eq!(started_in_order(bench, Order::Lifo, false), [4, 3, 2, 1, 0]);
+        })
+        .case("the_most_urgent_is_started_first_where_that_was_asked", ORDERED, |bench| {
+            assert_eq!(started_in_order(bench, Order::Priority, true), [1, 4, 0, 3, 2]);
+        })
+        .case("of_equal_priority_the_oldest_is_started_first", ORDERED, |bench| {
+            assert_eq!(started_in_order(bench, Order::Priority, false), [0, 1, 2, 3, 4]);
+        });
+}
+
+type Flag = executor_core::TaskFuture<bool>;
+
+/// A task that has started, and says when its gate opens whether it was asked to stop.
+fn running(bench: &Bench) -> (Box<dyn executor_core::LocalExecutor>, Gate, Flag) {
+    let pool = bench.local(1);
+    let (started, gate) = (Gate::new("a task to start"), Gate::new("a running task"));
+    let (inside, closed) = (started.clone(), gate.clone());
+    let task = move || {
+        inside.open();
+        closed.wait();
+        context::stop_requested()
+    };
+    let future = pool.spawn(task).unwrap();
+    started.wait();
+    (pool, gate, future)
+}
+
+/// Submits five tasks to a jammed worker; in which order they are started.
+fn started_in_order(bench: &Bench, order: Order, prioritised: bool) -> Vec<usize> {
+    let jam = bench.jam_with(&Config::workers(1).order(order));
+    let started = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    for (n, priority) in [0, 7, -3, 0, 7].into_iter().enumerate() {
+        let started = std::sync::Arc::clone(&started);
+        let options = TaskOptions::new().with_priority(if prioritised { priority } else { 0 });
+        let note = move || started.lock().unwrap().push(n);
+        drop(jam.pool.spawn_with(options, note).unwrap());
+    }
+    drop(jam);
+    let started = started.lock().unwrap();
+    started.clone()
+}

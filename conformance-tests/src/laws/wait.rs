@@ -1,0 +1,501 @@
+//! Laws 13 and 15: waiting for one and for many; timeouts.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    thread,
+    time::{Duration, Instant},
+};
+
+use executor_core::{
+    ExecutorExt as _, Future, LocalExecutorExt as _, ReturnWhen, TaskErrorKind, TaskFuture,
+    TaskOptions, Timeout, as_completed, first_ok, join_all, wait,
+};
+
+use super::{ANY, BACKGROUND, BOUNDED, Bench, LOCAL, Laws, PENDING, failure, value};
+use crate::{
+    OnFull,
+    block_on::{Counting, block_on},
+    guard::{pass, step, unit},
+    latch::{Gate, Tally},
+    planned,
+    subject::Config,
+    tasks::{add, panics},
+};
+
+pub(crate) fn laws(laws: &mut Laws) {
+    wait_laws(laws);
+    as_completed_laws(laws);
+    laws.law("law13_join_all_and_first_ok")
+        .case("join_all_keeps_the_order", ANY, |bench| {
+            let executor = bench.executor();
+            let futures = (0..20).map(|n| executor.submit(add::task(n, 1)).unwrap());
+            let results: Vec<u64> = join_all(futures).into_iter().map(Result::unwrap).collect();
+            assert_eq!(results, (1..21).collect::<Vec<_>>());
+        })
+        .case("join_all_gives_one_result_each", ANY, |bench| {
+            let executor = bench.executor();
+            let results = join_all([
+                executor.submit(add::task(1, 1)).unwrap(),
+                executor.submit(panics::task(1)).unwrap(),
+                executor.submit(add::task(2, 2)).unwrap(),
+            ]);
+            let shown: Vec<_> = results.into_iter().map(Result::ok).collect();
+            assert_eq!(shown, [Some(2), None, Some(4)]);
+        })
+        .case("join_all_of_nothing", ANY, |_| {
+            assert!(join_all(Vec::<TaskFuture<u64>>::new()).is_empty());
+        })
+        .case("first_ok_passes_errors_by", ANY, |bench| {
+            let executor = bench.executor();
+            let futures = [
+                executor.submit(panics::task(1)).unwrap(),
+                executor.submit(add::task(1, 1)).unwrap(),
+            ];
+            assert_eq!(first_ok(futures).unwrap(), 2);
+        })
+        .case("first_ok_gives_all_errors", ANY, |bench| {
+            let executor = bench.executor();
+            let futures = (0..3).map(|n| executor.submit(panics::task(n)).unwrap());
+            let errors = first_ok(futures).unwrap_err();
+            assert_eq!(errors.iter().filter(|error| error.is_panicked()).count(), 3);
+        })
+        .case("first_ok_of_nothing", ANY, |_| {
+            assert!(first_ok(Vec::<TaskFuture<u64>>::new()).unwrap_err().is_empty());
+        })
+        .case("first_ok_cancels_the_others", BACKGROUND, |bench| {
+            let pool = bench.local(1);
+            let (gate, ran) = (Gate::new("the first that is ok"), Tally::new());
+            let (closed, inside) = (gate.clone(), ran.clone());
+            // After the first one has ended the only worker is jammed until the others are cancelled.
+            let hold = Gate::new("first_ok has returned");
+            let held = hold.clone();
+            let first = pool.spawn(move || { closed.wait(); 1 }).unwrap();
+            let jam = pool.spawn(move || { held.wait(); 0 }).unwrap();
+            let late = pool.spawn(move || { inside.add(); 2 }).unwrap();
+            gate.open();
+            step("first_ok");
+            assert_eq!(first_ok([late, first]).unwrap(), 1);
+            hold.open();
+            assert_eq!(value(jam), 0);
+            drop(pool);
+            assert_eq!(ran.get(), 0, "the other was cancelled");
+        });
+    timeout_laws(laws);
+    future_laws(laws);
+}
+
+fn wait_laws(laws: &mut Laws) {
+    laws.law("law13_wait_returns_sets_and_a_timeout_is_no_error")
+        .case("all_completed", ANY, |bench| {
+            let executor = bench.executor();
+            let futures: Vec<_> = (0..9).map(|n| executor.submit(add::task(n, n)).unwrap()).collect();
+            step("wait for all");
+            let waited = wait(futures, ReturnWhen::AllCompleted, None);
+            assert!(waited.not_done.is_empty());
+            let values: Vec<u64> = waited.done.into_iter().map(value).collect();
+            assert_eq!(values, (0..9).map(|n| 2 * n).collect::<Vec<_>>(), "in the order given");
+        })
+        .case("nothing", ANY, |_| {
+            for when in [ReturnWhen::AllCompleted, ReturnWhen::FirstCompleted, ReturnWhen::FirstException] {
+                let waited = wait(Vec::<TaskFuture<()>>::new(), when, None);
+                assert!(waited.done.is_empty() && waited.not_done.is_empty());
+            }
+        })
+        .case("by_reference", ANY, |bench| {
+            let future = bench.executor().submit(add::task(1, 1)).unwrap().shared();
+            step("wait for clones");
+            assert_eq!(wait([future.clone(), future.clone()], ReturnWhen::AllCompleted, None).done.len(), 2);
+            assert_eq!(value(future), 2);
+        })
+        .case("first_completed", BACKGROUND, |bench| {
+            let pool = bench.local(2);
+            let gate = Gate::new("the slow task");
+            let closed = gate.clone();
+            let slow = pool.spawn(move || { closed.wait(); 1 }).unwrap();
+            let fast = pool.spawn(|| 2).unwrap();
+            step("wait for the first");
+            let waited = wait([slow, fast], ReturnWhen::FirstCompleted, None);
+            assert_eq!((waited.done.len(), waited.not_done.len()), (1, 1));
+            gate.open();
+            assert_eq!(waited.done.into_iter().map(value).sum::<i32>(), 2);
+            assert_eq!(waited.not_done.into_iter().map(value).sum::<i32>(), 1);
+        })
+        .case("first_completed_counts_failures_and_cancellations", PENDING, |bench| {
+            let jam = bench.jam();
+            let (a, b) = (jam.number(1), jam.number(2));
+            b.cancel();
+            let waited = wait([a, b], ReturnWhen::FirstCompleted, Some(Duration::ZERO));
+            assert_eq!((waited.done.len(), waited.not_done.len()), (1, 1));
+            assert!(waited.done[0].is_cancelled());
+        })
+        .case("first_exception", BACKGROUND, |bench| {
+            let pool = bench.local(2);
+            let gate = Gate::new("the slow task");
+            let closed = gate.clone();
+            let slow = pool.spawn(move || { closed.wait(); 1 }).unwrap();
+            let good = pool.spawn(|| 2).unwrap();
+            let bad = pool.spawn(|| planned::boom()).unwrap();
+            step("wait for the first failure");
+            let waited = wait([slow, good, bad], ReturnWhen::FirstException, None);
+            gate.open();
+            assert!(!waited.not_done.is_empty(), "the slow one");
+            assert_eq!(waited.done.iter().filter_map(Future::peek_error).count(), 1);
+        })
+        .case("first_exception_without_one_is_all_completed", ANY, |bench| {
+            let executor = bench.executor();
+            let futures: Vec<_> = (0..5).map(|n| executor.submit(add::task(n, n)).unwrap()).collect();
+            step("wait for a failure that never comes");
+            assert_eq!(wait(futures, ReturnWhen::FirstException, None).done.len(), 5);
+        })
+        .case("first_exception_does_not_count_cancellations", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let (a, b) = (jam.number(1), jam.number(2));
+            b.cancel();
+            let waited = wait([a, b], ReturnWhen::FirstException, Some(unit()));
+            assert_eq!((waited.done.len(), waited.not_done.len()), (1, 1));
+        })
+        .case("timeout", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let (a, b) = (jam.number(1), jam.number(2));
+            let start = Instant::now();
+            let waited = wait([a, b], ReturnWhen::AllCompleted, Some(unit()));
+            assert!(start.elapsed() >= unit(), "it waits as long as it was told to");
+            assert_eq!((waited.done.len(), waited.not_done.len()), (0, 2));
+            jam.open();
+            assert_eq!(waited.not_done.into_iter().map(value).collect::<Vec<_>>(), [1, 2]);
+        })
+        .case("timeout_of_zero_is_a_look", PENDING, |bench| {
+            let jam = bench.jam();
+            let (a, b, c) = (jam.number(1), jam.number(2), jam.number(3));
+            b.cancel();
+            let waited = wait([a, b, c], ReturnWhen::AllCompleted, Some(Duration::ZERO));
+            assert_eq!((waited.done.len(), waited.not_done.len()), (1, 2));
+        })
+        .case("timeout_beyond_the_clock_is_none", ANY, |bench| {
+            let future = bench.executor().submit(add::task(1, 1)).unwrap();
+            step("wait with an endless timeout");
+            assert_eq!(wait([future], ReturnWhen::AllCompleted, Some(Duration::MAX)).done.len(), 1);
+        })
+        .case("from_two_threads", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let future = jam.number(7).shared();
+            thread::scope(|scope| {
+                let waiters: Vec<_> = (0..3)
+                    .map(|_| {
+                        let future = future.clone();
+                        scope.spawn(|| wait([future], ReturnWhen::AllCompleted, None).done.len())
+                    })
+                    .collect();
+                jam.open();
+                for waiter in waiters {
+                    assert_eq!(waiter.join().unwrap(), 1);
+                }
+            });
+        });
+}
+
+fn as_completed_laws(laws: &mut Laws) {
+    laws.law("law13_as_completed_yields_each_future_once")
+        .case("each_once", ANY, |bench| {
+            let executor = bench.executor();
+            let futures = (0..30).map(|n| executor.submit(add::task(n, 0)).unwrap());
+            step("as_completed");
+            let mut values: Vec<u64> = as_completed(futures).map(value).collect();
+            values.sort_unstable();
+            assert_eq!(values, (0..30).collect::<Vec<_>>());
+        })
+        .case("nothing", ANY, |_| {
+            let mut none = as_completed(Vec::<TaskFuture<u64>>::new());
+            assert!(none.is_empty() && none.next().is_none() && none.next().is_none());
+        })
+        .case("in_the_order_of_completion", BACKGROUND, |bench| {
+            let pool = bench.local(3);
+            let gates: Vec<Gate> = (0..3).map(|_| Gate::new("one of three")).collect();
+            let futures = gates.iter().enumerate().map(|(n, gate)| {
+                let gate = gate.clone();
+                pool.spawn(move || { gate.wait(); n }).unwrap()
+            });
+            let mut all = as_completed(futures.collect::<Vec<_>>());
+            for n in [1, 2, 0] {
+                gates[n].open();
+                step("the next that is done");
+                assert_eq!(value(all.next().unwrap()), n);
+            }
+            assert!(all.next().is_none());
+        })
+        .case("accepts_additions_on_the_way", ANY, |bench| {
+            let executor = bench.executor();
+            let mut all = as_completed([executor.submit(add::task(0, 1)).unwrap()]);
+            let mut count = 0;
+            step("as_completed with additions");
+            while let Some(future) = all.next() {
+                let n = value(future);
+                count += 1;
+                if n < 20 {
+                    all.push(executor.submit(add::task(n, 1)).unwrap());
+                }
+            }
+            assert_eq!(count, 20);
+        })
+        .case("accepts_additions_after_its_end", ANY, |bench| {
+            let executor = bench.executor();
+            let mut all = as_completed([executor.submit(add::task(0, 1)).unwrap()]);
+            step("as_completed");
+            assert_eq!(all.by_ref().count(), 1);
+            all.push(executor.submit(add::task(1, 1)).unwrap());
+            assert_eq!(all.len(), 1);
+            assert_eq!(value(all.next().unwrap()), 2);
+        })
+        .case("accepts_additions_that_are_done", PENDING, |bench| {
+            let jam = bench.jam();
+            let mut all = as_completed([jam.number(1)]);
+            let cancelled = jam.number(2);
+            cancelled.cancel();
+            all.push(cancelled);
+            step("the one that is done");
+            assert!(all.next().unwrap().is_cancelled());
+            assert_eq!(all.len(), 1);
+        })
+        .case("cancelled_on_the_way", PENDING, |bench| {
+            let jam = bench.jam();
+            let shared = jam.number(1).shared();
+            let mut all = as_completed([shared.clone()]);
+            shared.cancel();
+            step("the one that was cancelled");
+            assert!(all.next().unwrap().is_cancelled());
+            assert!(all.next().is_none());
+        })
+        .case("thousands", LOCAL, |bench| {
+            let pool = bench.local(2);
+            let futures: Vec<_> = (0..3000_u64).map(|n| pool.spawn(move || n).unwrap()).collect();
+            step("as_completed of thousands");
+            let sum: u64 = as_completed(futures).map(value).sum();
+            assert_eq!(sum, 3000 * 2999 / 2);
+        })
+        .case("timeout_ends_it_and_the_rest_remains", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let mut all = as_completed([jam.number(1), jam.number(2)]).timeout(unit());
+            let start = Instant::now();
+            assert!(all.next().is_none());
+            assert!(start.elapsed() + Duration::from_millis(5) >= unit());
+            assert_eq!(all.size_hint(), (0, Some(2)));
+            let rest = all.remaining();
+            jam.open();
+            assert_eq!(rest.into_iter().map(value).sum::<u64>(), 3);
+        })
+        .case("its_clock_starts_at_the_call", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let mut all = as_completed([jam.number(1)]).timeout(3 * unit());
+            pass(3 * unit());
+            let start = Instant::now();
+            assert!(all.next().is_none());
+            assert!(all.next().is_none(), "the time is over for good");
+            assert!(start.elapsed() < 3 * unit(), "the clock ran before the first next");
+        })
+        .case("next_timeout", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let mut all = as_completed([jam.number(5)]);
+            assert!(all.next_timeout(Duration::from_millis(1)).is_none());
+            jam.open();
+            step("the next");
+            assert_eq!(value(all.next_timeout(Duration::from_secs(60)).unwrap()), 5);
+        })
+        .case("dropping_it_lets_the_tasks_go_on", PENDING, |bench| {
+            let jam = bench.jam();
+            let ran = Tally::new();
+            let futures = (0..3).map(|_| { let ran = ran.clone(); jam.pool.spawn(move || ran.add()).unwrap() });
+            drop(as_completed(futures.collect::<Vec<_>>()));
+            drop(jam);
+            assert_eq!(ran.get(), 3);
+        });
+}
+
+fn timeout_laws(laws: &mut Laws) {
+    laws.law("law15_a_timeout_of_the_wait_the_task_the_queue_and_the_shutdown_are_different_errors")
+        .case("of_the_wait_gives_the_future_back", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let future = jam.number(3);
+            let start = Instant::now();
+            let future = future.result_timeout(unit()).expect_err("the worker is busy");
+            assert!(start.elapsed() >= unit());
+            jam.open();
+            assert_eq!(value(future), 3, "the task went on");
+        })
+        .case("of_the_wait_keeps_the_result", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let future = jam.number(3);
+            assert!(!future.wait_timeout(Duration::from_millis(1)));
+            jam.open();
+            step("a wait with time enough");
+            assert!(future.wait_timeout(Duration::from_secs(60)));
+            assert_eq!(future.result_timeout(Duration::ZERO).unwrap().unwrap(), 3);
+        })
+        .case("of_the_queue", PENDING, |bench| {
+            let jam = bench.jam();
+            let ran = Tally::new();
+            let inside = ran.clone();
+            let options = TaskOptions::new().with_queue_timeout(unit());
+            let future = jam.pool.spawn_with(options, move || inside.add()).unwrap();
+            pass(unit());
+            jam.open();
+            let error = failure(future);
+            assert!(matches!(error.kind(), TaskErrorKind::TimedOut(Timeout::Queue)), "{error}");
+            assert!(!error.may_have_run());
+            assert_eq!(ran.get(), 0);
+        })
+        .case("of_the_queue_passes_under_a_blocking_wait", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let options = TaskOptions::new().with_queue_timeout(unit());
+            let future = jam.pool.spawn_with(options, || 1).unwrap();
+            let error = failure(future);
+            assert!(matches!(error.kind(), TaskErrorKind::TimedOut(Timeout::Queue)), "{error}");
+        })
+        .case("of_the_queue_does_not_touch_a_task_that_starts_in_time", ANY, |bench| {
+            let options = TaskOptions::new().with_queue_timeout(Duration::from_secs(3600));
+            let future = bench.executor().submit_with(options, add::task(1, 1)).unwrap();
+            assert_eq!(value(future), 2);
+        })
+        .case("of_the_task", ANY, of_the_task)
+        .case("of_the_shutdown", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            jam.pool.shutdown(executor_core::Shutdown::Drain).unwrap();
+            let error = executor_core::Executor::join(&jam.pool, Some(Instant::now() + unit()));
+            assert!(error.is_err_and(|error| error.is_still_running()));
+        })
+        .case("of_the_submission", BOUNDED, |bench| {
+            let jam = bench.jam_with(&Config::workers(1).queue(1, OnFull::Block));
+            let queued = jam.number(1);
+            let error = jam.pool.spawn_within(unit(), || 2).unwrap_err();
+            assert!(error.is_timed_out() && error.is_full(), "{error}");
+            match error.reason() {
+                executor_core::Reason::TimedOut { waited } => assert!(*waited >= unit()),
+                reason => panic!("not a timeout: {reason}"),
+            }
+            assert_eq!(error.into_task()(), 2, "the task comes back");
+            jam.open();
+            assert_eq!(value(queued), 1);
+        })
+        .case("of_a_map", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let mut results = jam.pool.map_fn(0..3, |n| n).timeout(unit());
+            let error = results.next().unwrap().unwrap_err();
+            assert!(matches!(error.kind(), TaskErrorKind::TimedOut(Timeout::Wait)), "{error}");
+        });
+}
+
+/// Where a task's run time can be limited, it is; elsewhere that is refused, and the task comes back.
+fn of_the_task(bench: &Bench) {
+    let executor = bench.executor();
+    let options = TaskOptions::new().with_timeout(Duration::from_secs(3600));
+    if bench.capabilities().task_timeout {
+        assert_eq!(value(executor.submit_with(options, add::task(1, 1)).unwrap()), 2);
+        return;
+    }
+    let error = executor.submit_with(options, add::task(1, 41)).unwrap_err();
+    assert!(error.is_unsupported(), "{error}");
+    assert_eq!(executor_core::Task::run(error.into_task()), 42, "the task comes back");
+}
+
+fn future_laws(laws: &mut Laws) {
+    laws.law("law13_each_future_works_under_any_async_runtime")
+        .case("await", ANY, |bench| {
+            assert_eq!(block_on(bench.executor().submit(add::task(1, 2)).unwrap()).unwrap(), 3);
+        })
+        .case("await_many", LOCAL, |bench| {
+            let pool = bench.local(2);
+            let sum = block_on(async {
+                let futures: Vec<_> = (0..50_u64).map(|n| pool.spawn(move || n).unwrap()).collect();
+                let mut sum = 0;
+                for future in futures {
+                    sum += future.await.unwrap();
+                }
+                sum
+            });
+            assert_eq!(sum, 50 * 49 / 2);
+        })
+        .case("await_of_a_pending_task", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let future = jam.number(4);
+            thread::scope(|scope| {
+                let waiter = scope.spawn(|| block_on(future).unwrap());
+                jam.open();
+                assert_eq!(waiter.join().unwrap(), 4);
+            });
+        })
+        .case("pending_then_woken_once", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let mut future = jam.number(4);
+            let counting = Counting::default();
+            for _ in 0..3 {
+                assert!(poll(&mut future, &counting).is_pending());
+            }
+            assert_eq!(counting.woken(), 0);
+            jam.open();
+            crate::latch::eventually("the waker to be woken", || counting.woken() > 0);
+            assert_eq!(counting.woken(), 1, "polled three times, woken once");
+            assert!(poll(&mut future, &counting).is_ready());
+        })
+        .case("a_new_waker_replaces_the_old", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let mut future = jam.number(4);
+            let (old, new) = (Counting::default(), Counting::default());
+            assert!(poll(&mut future, &old).is_pending());
+            assert!(poll(&mut future, &new).is_pending());
+            assert_eq!(old.handles(), 1, "the old waker is dropped");
+            jam.open();
+            crate::latch::eventually("the new waker to be woken", || new.woken() == 1);
+            assert_eq!(old.woken(), 0);
+        })
+        .case("dropped_while_pending_it_keeps_no_waker", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let mut future = jam.number(4);
+            let counting = Counting::default();
+            assert!(poll(&mut future, &counting).is_pending());
+            drop(future);
+            assert_eq!(counting.handles(), 1, "the waker went with the future");
+            drop(jam);
+            assert_eq!(counting.woken(), 0);
+        })
+        .case("cancel_wakes", PENDING, |bench| {
+            if bench.is_deferred() {
+                return;
+            }
+            let jam = bench.jam();
+            let mut future = jam.number(4);
+            let counting = Counting::default();
+            assert!(poll(&mut future, &counting).is_pending());
+            assert!(future.cancel());
+            assert_eq!((counting.woken(), counting.handles()), (1, 1));
+            assert!(poll(&mut future, &counting).is_ready());
+        })
+        .case("shared_clones_are_all_woken", BACKGROUND, |bench| {
+            let jam = bench.jam();
+            let shared = jam.number(4).shared();
+            let mut clones: Vec<_> = (0..3).map(|_| (shared.clone(), Counting::default())).collect();
+            for (clone, counting) in &mut clones {
+                assert!(poll(clone, counting).is_pending());
+            }
+            let (dropped, counting) = clones.pop().unwrap();
+            drop(dropped);
+            assert_eq!(counting.handles(), 1, "a dropped clone keeps no waker");
+            jam.open();
+            for (clone, counting) in &mut clones {
+                crate::latch::eventually("a clone to be woken", || counting.woken() == 1);
+                assert!(poll(clone, counting).is_ready());
+            }
+        })
+        .case("combinators_await", LOCAL, |bench| {
+            let pool = bench.local(2);
+            let mapped = Future::map(pool.spawn(|| 20).unwrap(), |n: i32| n + 1);
+            assert_eq!(block_on(mapped).unwrap(), 21);
+            let next = pool.clone();
+            let chain = pool.spawn(|| 20).unwrap().then(move |n| next.spawn(move || n + 2).unwrap());
+            assert_eq!(block_on(chain).unwrap(), 22);
+            assert_eq!(block_on(pool.spawn(|| 23).unwrap().shared()).unwrap(), 23);
+        });
+}
+
+fn poll<F: std::future::Future + Unpin>(future: &mut F, counting: &Counting) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(&counting.waker()))
+}

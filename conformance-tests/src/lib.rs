@@ -1,0 +1,184 @@
+//! The suite that every executor passes: each law as trials, chosen by what the executor can do.
+//!
+//! A backend's test file (`harness = false` in its manifest) is all that it takes:
+//!
+//! ```no_run
+//! use std::{convert::Infallible, process::ExitCode};
+//!
+//! use conformance_tests::Factory;
+//! use executor_core::testing::InlineExecutor;
+//!
+//! fn main() -> ExitCode {
+//!     conformance_tests::main(|suite| {
+//!         suite.add("inline", Factory::local(|_| Ok::<_, Infallible>(InlineExecutor::new())));
+//!     })
+//! }
+//! ```
+//!
+//! # Trials
+//!
+//! A trial is named `backend::form::law::case`: `threads::arc::law11_shutdown::drop_drains`. Forms are
+//! `value`, `box` (a `Box<dyn Executor>`) and `arc`. Names can be listed and filtered as for any
+//! other test. What the backend does not offer, by its `Capabilities` and its [`Factory`], is not
+//! tried; what its capabilities deny is tried, and must give a typed `Unsupported`.
+//!
+//! A trial that hangs is failed, with what it was waiting for. Trials synchronise with gates; where
+//! time itself is the point they count in units that `CONFORMANCE_SCALE` multiplies (default 1). So
+//! on a machine that is much slower, such as an emulated one, set it to 5.
+//!
+//! # What this is not
+//!
+//! Nothing here measures speed, and nothing looks inside: the cell's races are model-checked in
+//! `executor-core`.
+
+#![forbid(unsafe_code)]
+
+mod block_on;
+mod guard;
+mod latch;
+mod laws;
+mod model;
+mod planned;
+mod product;
+mod quirks;
+mod subject;
+mod surface;
+pub mod tasks;
+
+use std::{fmt, process::ExitCode, sync::Arc};
+
+use executor_core::Executor;
+use libtest_mimic::{Arguments, Trial};
+
+pub use self::subject::{Config, Factory, Initializer, OnFull, Order, WorkerState};
+use self::{
+    laws::{Bench, Law},
+    quirks::Quirk,
+    subject::{Backend, Form},
+};
+
+/// The `main` of a backend's test file: runs the trials of all backends that `fill` adds, as the
+/// arguments of the program say.
+///
+/// No trial at all is a failure: a suite that tests nothing must not pass.
+pub fn main(fill: impl FnOnce(&mut Suite)) -> ExitCode {
+    planned::quiet();
+    let arguments = Arguments::from_args();
+    let mut suite = Suite { trials: Vec::new() };
+    fill(&mut suite);
+    if suite.trials.is_empty() {
+        eprintln!("no trials: add a backend to the suite");
+        return ExitCode::FAILURE;
+    }
+    libtest_mimic::run(&arguments, suite.trials).exit_code()
+}
+
+/// The trials of some backends.
+pub struct Suite {
+    trials: Vec<Trial>,
+}
+
+impl Suite {
+    /// Adds the trials of a backend.
+    pub fn add<E: Executor + Clone + 'static>(&mut self, name: &str, factory: Factory<E>) {
+        register(name, factory, &mut self.trials);
+    }
+}
+
+impl fmt::Debug for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Suite").field("trials", &self.trials.len()).finish()
+    }
+}
+
+/// Adds the trials of a backend to others.
+pub fn register<E: Executor + Clone + 'static>(
+    name: &str,
+    factory: Factory<E>,
+    trials: &mut Vec<Trial>,
+) {
+    trials.extend(checks(name, factory).into_iter().map(|check| {
+        let name = check.name.clone();
+        Trial::test(name, move || check.run().map_err(Into::into))
+    }));
+}
+
+/// The trials of a backend, one by one: for a test of the suite itself, which wants to see some fail.
+pub fn checks<E: Executor + Clone + 'static>(name: &str, factory: Factory<E>) -> Vec<Check> {
+    planned::collect();
+    tasks::register();
+    let mut checks = Vec::new();
+    for form in Form::ALL {
+        match factory.backend(name, form) {
+            Err(error) => checks.push(Check::failure(format!("{name}::{form}::builds"), error)),
+            Ok(backend) => add_laws(&Arc::new(backend), &factory.quirks, &mut checks),
+        }
+    }
+    checks
+}
+
+/// One trial.
+pub struct Check {
+    name: String,
+    run: Box<dyn FnOnce() -> Result<(), String> + Send>,
+}
+
+impl Check {
+    /// The name: backend, form, law and case.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs the trial, on a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong, or what it was waiting for when the time was over.
+    pub fn run(self) -> Result<(), String> {
+        (self.run)()
+    }
+
+    fn failure(name: String, error: String) -> Self {
+        Self { name, run: Box::new(|| Err(error)) }
+    }
+
+    fn of(backend: &Arc<Backend>, law: Law, quirk: Option<Quirk>) -> Self {
+        let name = format!("{}::{}::{}", backend.name, backend.form, law.name);
+        let (backend, trial) = (Arc::clone(backend), name.clone());
+        let run = move || {
+            let limit = backend.limit;
+            let result = guard::run(&trial, limit, move || (law.run)(&Bench::new(backend)));
+            match quirk {
+                None => result,
+                Some(quirk) => quirk.judge(result),
+            }
+        };
+        Self { name, run: Box::new(run) }
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Check").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn add_laws(backend: &Arc<Backend>, quirks: &[Quirk], checks: &mut Vec<Check>) {
+    let laws = laws::all();
+    let chosen: Vec<Law> = laws.into_iter().filter(|law| law.needs.met_by(backend)).collect();
+    let prefix = format!("{}::{}", backend.name, backend.form);
+    if chosen.is_empty() {
+        let error = String::from("not a single law can be tried on this backend");
+        checks.push(Check::failure(format!("{prefix}::has_trials"), error));
+    }
+    for quirk in quirks {
+        if !chosen.iter().any(|law| law.name == quirk.trial) {
+            checks.push(Check::failure(format!("{prefix}::quirks::{}", quirk.trial), quirk.unknown()));
+        }
+    }
+    for law in chosen {
+        let quirk = quirks.iter().find(|quirk| quirk.trial == law.name).cloned();
+        checks.push(Check::of(backend, law, quirk));
+    }
+}

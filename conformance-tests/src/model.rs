@@ -1,0 +1,2 @@
+use crate::laws::Laws;
+pub(crate) fn laws(_: &mut Laws) {}

@@ -1,0 +1,338 @@
+//! Models of the races in a task's cell, for every interleaving that loom can find:
+//! `RUSTFLAGS="--cfg loom" cargo test --release -p executor-core --test loom_cell`.
+#![cfg(loom)]
+
+use std::{
+    future::Future as _,
+    pin::Pin,
+    sync::{Arc as StdArc, Mutex as StdMutex},
+    task::{Context, Poll, Wake, Waker},
+    time::Instant,
+};
+
+use executor_core::{
+    Admission, Capabilities, Executor, Future, Home, Job, JoinError, LocalExecutor,
+    LocalExecutorExt, Outcome, Rejected, Shutdown, State, Stats, TaskFuture, Unsupported,
+};
+use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+};
+
+/// Hands the job to the test.
+#[derive(Debug, Clone, Default)]
+struct Capture {
+    job: StdArc<StdMutex<Option<Job>>>,
+    home: Option<Home>,
+}
+
+impl Executor for Capture {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::local(1)
+    }
+    fn execute(&self, job: Job, _: Admission) -> Result<(), Rejected> {
+        if let Some(home) = self.home {
+            job.bind(home);
+        }
+        *self.job.lock().unwrap() = Some(job);
+        Ok(())
+    }
+    fn shutdown(&self, _: Shutdown) -> Result<(), Unsupported> {
+        Ok(())
+    }
+    fn join(&self, _: Option<Instant>) -> Result<(), JoinError> {
+        Ok(())
+    }
+    fn stats(&self) -> Stats {
+        Stats::default()
+    }
+}
+
+impl LocalExecutor for Capture {
+    fn wants_work(&self) -> bool {
+        false
+    }
+}
+
+/// Counts its drops: a task captures one, and gives one as its output.
+struct Dropped(Arc<AtomicUsize>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// A task that counts its runs, and the drops of what it captures and of what it returns.
+struct Probe {
+    runs: Arc<AtomicUsize>,
+    captured: Arc<AtomicUsize>,
+    returned: Arc<AtomicUsize>,
+}
+
+impl Probe {
+    fn new() -> Self {
+        let zero = || Arc::new(AtomicUsize::new(0));
+        Self { runs: zero(), captured: zero(), returned: zero() }
+    }
+
+    fn submit(&self, home: Option<Home>) -> (Job, TaskFuture<Dropped>) {
+        let runs = Arc::clone(&self.runs);
+        let captured = Dropped(Arc::clone(&self.captured));
+        let returned = Arc::clone(&self.returned);
+        let executor = Capture { home, ..Capture::default() };
+        let future = executor.spawn(move || {
+            let _captured = captured;
+            runs.fetch_add(1, SeqCst);
+            Dropped(returned)
+        });
+        let job = executor.job.lock().unwrap().take().unwrap();
+        (job, future.unwrap())
+    }
+
+    /// After everything is gone: the task went once, and so did the output if it ran.
+    fn check(&self, runs: usize) {
+        assert_eq!(self.runs.load(SeqCst), runs, "runs");
+        assert_eq!(self.captured.load(SeqCst), 1, "drops of the task");
+        assert_eq!(self.returned.load(SeqCst), runs, "drops of the output");
+    }
+}
+
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: StdArc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn counting_waker() -> (StdArc<Count>, Waker) {
+    let count = StdArc::new(Count(AtomicUsize::new(0)));
+    (StdArc::clone(&count), Waker::from(count))
+}
+
+fn model(f: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(f);
+}
+
+#[test]
+fn settle_against_take() {
+    model(|| {
+        let probe = Probe::new();
+        let (job, future) = probe.submit(None);
+        let worker = thread::spawn(move || {
+            let _ran = job.run();
+        });
+        assert!(future.result().is_ok());
+        worker.join().unwrap();
+        probe.check(1);
+    });
+}
+
+#[test]
+fn settle_against_cancel() {
+    model(|| {
+        let probe = Probe::new();
+        let (job, future) = probe.submit(None);
+        let worker = thread::spawn(move || {
+            let _ran = job.run();
+        });
+        let cancelled = future.cancel();
+        if cancelled {
+            assert_eq!(future.state(), State::Done(Outcome::Cancelled));
+            assert_eq!(probe.captured.load(SeqCst), 1);
+        }
+        assert_eq!(future.result().is_err(), cancelled);
+        worker.join().unwrap();
+        probe.check(usize::from(!cancelled));
+    });
+}
+
+#[test]
+fn settle_against_drop_of_the_future() {
+    model(|| {
+        let probe = Probe::new();
+        let (job, future) = probe.submit(None);
+        let worker = thread::spawn(move || {
+            let _ran = job.run();
+        });
+        drop(future);
+        worker.join().unwrap();
+        probe.check(1);
+    });
+}
+
+#[test]
+fn loss_against_take() {
+    model(|| {
+        let probe = Probe::new();
+        let (job, future) = probe.submit(None);
+        let worker = thread::spawn(move || drop(job));
+        assert!(future.result().err().unwrap().is_lost());
+        worker.join().unwrap();
+        probe.check(0);
+    });
+}
+
+#[test]
+fn claim_by_a_waiter_against_the_worker() {
+    model(|| {
+        let probe = Probe::new();
+        let (job, future) = probe.submit(Some(Home::anywhere()));
+        let worker = thread::spawn(move || {
+            let _ran = job.run();
+        });
+        assert!(future.result().is_ok());
+        worker.join().unwrap();
+        probe.check(1);
+    });
+}
+
+#[test]
+fn claim_by_a_waiter_against_a_canceller_and_the_worker() {
+    model(|| {
+        let probe = Probe::new();
+        let (job, future) = probe.submit(Some(Home::anywhere()));
+        let future = Arc::new(future);
+        let worker = thread::spawn(move || {
+            let _ran = job.run();
+        });
+        let canceller = {
+            let future = Arc::clone(&future);
+            thread::spawn(move || future.cancel())
+        };
+        future.wait();
+        let cancelled = canceller.join().unwrap();
+        assert_eq!(future.is_cancelled(), cancelled);
+        worker.join().unwrap();
+        drop(future);
+        probe.check(usize::from(!cancelled));
+    });
+}
+
+#[test]
+fn settle_against_replacement_of_the_waker() {
+    model(|| {
+        let probe = Probe::new();
+        let (job, mut future) = probe.submit(None);
+        let worker = thread::spawn(move || {
+            let _ran = job.run();
+        });
+        let (_, first) = counting_waker();
+        let (count, second) = counting_waker();
+        let mut done = false;
+        for waker in [first, second] {
+            let poll = Pin::new(&mut future).poll(&mut Context::from_waker(&waker));
+            if let Poll::Ready(result) = poll {
+                assert!(result.is_ok());
+                done = true;
+                break;
+            }
+        }
+        worker.join().unwrap();
+        if !done {
+            // The last waker that was left is the one that is woken, once.
+            assert_eq!(count.0.load(SeqCst), 1);
+            assert!(future.is_done());
+        }
+        drop(future);
+        probe.check(1);
+    });
+}
+
+#[test]
+fn settle_against_drop_of_a_polled_future() {
+    model(|| {
+        let probe = Probe::new();
+        let (job, mut future) = probe.submit(None);
+        let (_, waker) = counting_waker();
+        assert!(Pin::new(&mut future).poll(&mut Context::from_waker(&waker)).is_pending());
+        let worker = thread::spawn(move || {
+            let _ran = job.run();
+        });
+        drop(future);
+        worker.join().unwrap();
+        probe.check(1);
+    });
+}
+
+#[test]
+fn settle_against_two_registrars() {
+    model(|| {
+        let probe = Probe::new();
+        let (job, future) = probe.submit(None);
+        let future = Arc::new(future);
+        let called = Arc::new(AtomicUsize::new(0));
+        let worker = thread::spawn(move || {
+            let _ran = job.run();
+        });
+        let other = {
+            let (future, called) = (Arc::clone(&future), Arc::clone(&called));
+            thread::spawn(move || {
+                future.on_done(move |outcome| {
+                    assert_eq!(outcome, Outcome::Succeeded);
+                    called.fetch_add(1, SeqCst);
+                });
+            })
+        };
+        let (count, waker) = counting_waker();
+        let subscribed = future.subscribe(&waker);
+        worker.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(called.load(SeqCst), 1, "a callback is called once");
+        assert_eq!(count.0.load(SeqCst), usize::from(subscribed), "a waker is woken once");
+        drop(future);
+        probe.check(1);
+    });
+}
+
+#[test]
+fn cancel_against_registration_and_withdrawal() {
+    model(|| {
+        let probe = Probe::new();
+        let (job, future) = probe.submit(None);
+        let future = Arc::new(future);
+        let canceller = {
+            let future = Arc::clone(&future);
+            thread::spawn(move || assert!(future.cancel()))
+        };
+        let (kept, waker) = counting_waker();
+        let (gone, other) = counting_waker();
+        let is_kept = future.subscribe(&waker);
+        future.subscribe(&other);
+        future.unsubscribe(&other);
+        canceller.join().unwrap();
+        assert_eq!(kept.0.load(SeqCst), usize::from(is_kept));
+        assert!(gone.0.load(SeqCst) <= 1);
+        drop(job);
+        drop(future);
+        probe.check(0);
+    });
+}
+
+#[test]
+fn take_through_shared_references_is_once() {
+    model(|| {
+        let probe = Probe::new();
+        let (job, future) = probe.submit(None);
+        let future = Arc::new(future);
+        let worker = thread::spawn(move || {
+            let _ran = job.run();
+        });
+        let other = {
+            let future = Arc::clone(&future);
+            thread::spawn(move || future.take().is_some())
+        };
+        let here = future.take().is_some();
+        let there = other.join().unwrap();
+        assert!(!(here && there));
+        worker.join().unwrap();
+        drop(future);
+        probe.check(1);
+    });
+}
