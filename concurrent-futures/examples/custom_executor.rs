@@ -43,25 +43,29 @@ impl ChannelExecutor {
         let (home, stats) = (Home::new(), Arc::new(Mutex::new(Stats::default())));
         for index in 0..workers {
             let (queue, stats, alive) = (queue.clone(), Arc::clone(&stats), alive.clone());
+            lock(&stats).workers += 1;
             thread::spawn(move || {
-                let _alive = alive;
-                let _worker = Worker::new(home, format!("channel-{index}"), index).enter();
+                let worker = Worker::new(home, format!("channel-{index}"), index).enter();
                 for job in queue {
                     lock(&stats).running += 1;
                     let ran = job.run();
                     count(&mut lock(&stats), ran);
                 }
+                drop(worker);
+                lock(&stats).workers -= 1;
+                drop::<Sender<()>>(alive);
             });
         }
         let sender = Mutex::new(Some(sender));
-        Self(Arc::new(Pool {
+        let pool = Pool {
             home,
             workers,
             sender,
             queue,
             ended,
             stats,
-        }))
+        };
+        Self(Arc::new(pool))
     }
 }
 
@@ -79,7 +83,8 @@ impl Executor for ChannelExecutor {
         job.bind(self.0.home); // so that workers can run it when they wait for it
         sender
             .send(job)
-            .map_err(|unsent| Rejected::new(unsent.into_inner(), Reason::ShutDown))
+            .expect("this executor has a receiver itself");
+        Ok(())
     }
 
     fn shutdown(&self, mode: Shutdown) -> Result<(), Unsupported> {
@@ -88,14 +93,10 @@ impl Executor for ChannelExecutor {
         }
         drop(lock(&self.0.sender).take());
         if mode == Shutdown::CancelPending {
-            let cancelled = self
-                .0
-                .queue
-                .try_iter()
-                .map(Job::cancel)
-                .filter(|done| *done)
-                .count();
-            lock(&self.0.stats).cancelled += cancelled as u64;
+            for job in self.0.queue.try_iter() {
+                let cancelled = job.cancel(); // calls callbacks, so not under the lock
+                lock(&self.0.stats).cancelled += u64::from(cancelled);
+            }
         }
         Ok(())
     }
@@ -104,18 +105,16 @@ impl Executor for ChannelExecutor {
         if is_worker_of(self.0.home) {
             return Err(JoinError::would_deadlock());
         }
-        let left = deadline.map_or(Duration::MAX, |at| {
-            at.saturating_duration_since(Instant::now())
-        });
-        match self.0.ended.recv_timeout(left) {
-            Err(RecvTimeoutError::Timeout) => Err(JoinError::still_running(self.0.workers)),
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        match self.0.ended.recv_timeout(left.unwrap_or(Duration::MAX)) {
+            Err(RecvTimeoutError::Timeout) => Err(JoinError::still_running(self.stats().workers)),
             _ => Ok(()),
         }
     }
 
     fn stats(&self) -> Stats {
         let mut stats = *lock(&self.0.stats);
-        (stats.workers, stats.queued) = (self.0.workers, self.0.queue.len());
+        stats.queued = self.0.queue.len();
         stats
     }
 }
@@ -130,8 +129,7 @@ impl Drop for Pool {
     fn drop(&mut self) {
         drop(lock(&self.sender).take());
         if !is_worker_of(self.home) {
-            // Ends with an error, since nobody ever sends: the last worker has ended.
-            let _ = self.ended.recv();
+            let _ended = self.ended.recv();
         }
     }
 }
@@ -158,12 +156,11 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
 
     let words = vec!["borrowed", "by", "closures"];
     let lengths = executor.scope(|scope| {
-        join_all(
-            words
-                .iter()
-                .map(|word| scope.spawn(|| word.len()))
-                .collect::<Vec<_>>(),
-        )
+        let lengths: Vec<_> = words
+            .iter()
+            .map(|word| scope.spawn(|| word.len()))
+            .collect();
+        join_all(lengths)
     });
     for (word, length) in words.iter().zip(lengths) {
         println!("{word}: {}", length?);

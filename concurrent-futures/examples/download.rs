@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashSet,
+    error::Error,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -44,7 +45,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// Gives the number of downloads that failed.
-fn run(arguments: Arguments) -> Result<usize, Box<dyn std::error::Error>> {
+fn run(arguments: Arguments) -> Result<usize, Box<dyn Error>> {
     fs::create_dir_all(&arguments.into)
         .map_err(|error| format!("{}: {error}", arguments.into.display()))?;
     let pool = ThreadPoolExecutor::builder()
@@ -88,7 +89,10 @@ fn agent() -> Agent {
 }
 
 /// Saves to a file beside, and moves it into place once it is complete.
-fn save(agent: &Agent, url: &str, path: &Path) -> Result<u64, ureq::Error> {
+fn save(agent: &Agent, url: &str, path: &Path) -> Result<u64, Box<dyn Error + Send + Sync>> {
+    if url.starts_with("https://") {
+        return Err("built without TLS: give ureq the feature `rustls` in Cargo.toml".into());
+    }
     let mut response = agent.get(url).call()?;
     let mut part = path.as_os_str().to_owned();
     part.push(".part");

@@ -9,7 +9,8 @@ use std::{
     collections::VecDeque,
     ffi::OsString,
     fs::{self, File},
-    io::{self, Read as _, Write},
+    io::{self, IsTerminal as _, Read as _, Write as _},
+    iter,
     num::NonZero,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -150,11 +151,15 @@ impl Hashing {
                     End::AllHashed
                 });
             }
-            match events.recv()? {
-                Event::Hashed => self.bar.inc(1),
-                Event::Interrupted => {
-                    self.stop();
-                    return Ok(End::Interrupted);
+            // Whatever has been done meanwhile is printed with it: the slower the output, the
+            // larger its pieces.
+            for event in iter::once(events.recv()?).chain(events.try_iter()) {
+                match event {
+                    Event::Hashed => self.bar.inc(1),
+                    Event::Interrupted => {
+                        self.stop();
+                        return Ok(End::Interrupted);
+                    }
                 }
             }
             match self.print() {
@@ -191,6 +196,7 @@ impl Hashing {
 
     /// Prints whatever is done and has nothing before it that is not.
     fn print(&mut self) -> io::Result<()> {
+        let (mut lines, mut failures) = (Vec::new(), Vec::new());
         while self
             .under_way
             .front()
@@ -200,21 +206,23 @@ impl Hashing {
                 break;
             };
             match future.result() {
-                Ok(Ok(digest)) => {
-                    let line = line(&digest, &path);
-                    self.bar.suspend(|| io::stdout().write_all(&line))?;
-                }
-                Ok(Err(reason)) => {
-                    self.failed = true;
-                    self.bar.suspend(|| report(&path, &reason));
-                }
-                Err(error) => {
-                    self.failed = true;
-                    self.bar.suspend(|| report(&path, &error.to_string()));
-                }
+                Ok(Ok(digest)) => line(&digest, &path, &mut lines),
+                Ok(Err(reason)) => failures.push((path, reason)),
+                Err(error) => failures.push((path, error.to_string())),
             }
         }
-        Ok(())
+        if !failures.is_empty() {
+            self.failed = true;
+            self.bar.suspend(|| {
+                failures
+                    .iter()
+                    .for_each(|(path, reason)| report(path, reason))
+            });
+        }
+        if !lines.is_empty() && io::stdout().is_terminal() {
+            return self.bar.suspend(|| io::stdout().write_all(&lines));
+        }
+        io::stdout().write_all(&lines)
     }
 
     /// Cancels what has not been started, and tells what runs to stop.
@@ -259,31 +267,29 @@ fn visit(path: &Path, files: &mut Vec<PathBuf>, open: &mut Vec<PathBuf>) -> io::
     Ok(())
 }
 
-/// A line of `sha256sum`. A name that would break the line is escaped, and a backslash in front of
-/// the line says so.
-fn line(digest: &[u8; 32], path: &Path) -> Vec<u8> {
+/// Appends a line of `sha256sum`. A name that would break the line is escaped, and a backslash in
+/// front of the line says so.
+fn line(digest: &[u8; 32], path: &Path, lines: &mut Vec<u8>) {
     let name = path.as_os_str().as_encoded_bytes();
-    let mut line = Vec::with_capacity(name.len() + 68);
     if name
         .iter()
         .any(|byte| matches!(byte, b'\\' | b'\n' | b'\r'))
     {
-        line.push(b'\\');
+        lines.push(b'\\');
     }
     for byte in digest {
-        line.extend(format!("{byte:02x}").bytes());
+        lines.extend(format!("{byte:02x}").bytes());
     }
-    line.extend(b"  ");
+    lines.extend(b"  ");
     for &byte in name {
         match byte {
-            b'\\' => line.extend(br"\\"),
-            b'\n' => line.extend(br"\n"),
-            b'\r' => line.extend(br"\r"),
-            byte => line.push(byte),
+            b'\\' => lines.extend(br"\\"),
+            b'\n' => lines.extend(br"\n"),
+            b'\r' => lines.extend(br"\r"),
+            byte => lines.push(byte),
         }
     }
-    line.push(b'\n');
-    line
+    lines.push(b'\n');
 }
 
 fn report(path: &Path, reason: &str) {

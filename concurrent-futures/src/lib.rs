@@ -1,4 +1,9 @@
-#![doc = include_str!("../README.md")]
+// Its examples need a pool.
+#![cfg_attr(feature = "threads", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "threads"),
+    doc = "One `Executor`, one `Future`, many backends; none of which is in this build (see the features)."
+)]
 #![forbid(unsafe_code)]
 
 mod backend;

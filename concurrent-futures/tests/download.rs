@@ -16,7 +16,7 @@ use std::{
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use self::support::{Checked, ensure, text};
+use self::support::{Checked, ensure, ensure_eq, text};
 
 /// How many requests for `/together/..` the server waits for before it answers the first one.
 const TOGETHER: usize = 4;
@@ -56,7 +56,7 @@ fn saves_and_reports() -> Checked {
     .map(|path| format!("http://{address}/{path}"))
     .chain([
         format!("http://{}/", unused_address()?),
-        String::from("no url"),
+        String::from("https://127.0.0.1/"),
     ])
     .collect();
     let output = download(directory.path(), &urls)?;
@@ -90,9 +90,10 @@ fn saves_and_reports() -> Checked {
     }
     saved.sort();
     // `..` is no file name, and the two that failed have left nothing.
-    if saved != ["2-a.txt", "2-index.html", "a.txt", "index.html", "large"] {
-        return Err(format!("saved {saved:?}").into());
-    }
+    ensure_eq(
+        saved,
+        ["2-a.txt", "2-index.html", "a.txt", "index.html", "large"],
+    )?;
     for (name, path) in [
         ("a.txt", "/a.txt"),
         ("2-a.txt", "/sub/a.txt?x=1"),

@@ -53,7 +53,11 @@ impl Capabilities {
     ///
     /// [`Unsupported`] if they are not.
     pub const fn require_kill(&self) -> Result<(), Unsupported> {
-        if self.kill { Ok(()) } else { Err(Unsupported::new(Feature::Kill)) }
+        if self.kill {
+            Ok(())
+        } else {
+            Err(Unsupported::new(Feature::Kill))
+        }
     }
 }
 

@@ -115,8 +115,13 @@ impl fmt::Display for CodecError {
             Part::Task => "argument",
             Part::Output => "output",
         };
-        let Self { type_name, reason, .. } = self;
-        write!(f, "the {what} of type `{type_name}` could not be {direction}: {reason}")
+        let Self {
+            type_name, reason, ..
+        } = self;
+        write!(
+            f,
+            "the {what} of type `{type_name}` could not be {direction}: {reason}"
+        )
     }
 }
 

@@ -79,7 +79,11 @@ pub fn stop_requested() -> bool {
 ///
 /// [`Stopped`], if it has.
 pub fn check() -> Result<(), Stopped> {
-    if stop_requested() { Err(Stopped) } else { Ok(()) }
+    if stop_requested() {
+        Err(Stopped)
+    } else {
+        Ok(())
+    }
 }
 
 /// Calls `f` with what the worker's initializer returned; `None` outside of workers, and where there
@@ -111,7 +115,14 @@ impl Worker {
     /// A worker of the executor whose jobs are bound to `home`.
     #[must_use]
     pub const fn new(home: Home, name: String, index: usize) -> Self {
-        Self { home, name, index, state: None, reclaim: None, helped: None }
+        Self {
+            home,
+            name,
+            index,
+            state: None,
+            reclaim: None,
+            helped: None,
+        }
     }
 
     /// Gives the worker the state that its tasks can read.
@@ -140,11 +151,18 @@ impl Worker {
     pub fn enter(self) -> WorkerGuard {
         HOOKS.set(self.hooks());
         let outer = WORKER.replace(Some(Rc::new(self)));
-        WorkerGuard { outer, not_send: std::marker::PhantomData }
+        WorkerGuard {
+            outer,
+            not_send: std::marker::PhantomData,
+        }
     }
 
     const fn hooks(&self) -> Hooks {
-        Hooks { home: self.home.0, reclaim: self.reclaim, helped: self.helped }
+        Hooks {
+            home: self.home.0,
+            reclaim: self.reclaim,
+            helped: self.helped,
+        }
     }
 }
 
@@ -159,7 +177,11 @@ impl fmt::Debug for Worker {
 
 impl Drop for WorkerGuard {
     fn drop(&mut self) {
-        HOOKS.set(self.outer.as_ref().map_or_else(Hooks::default, |outer| outer.hooks()));
+        HOOKS.set(
+            self.outer
+                .as_ref()
+                .map_or_else(Hooks::default, |outer| outer.hooks()),
+        );
         drop(WORKER.replace(self.outer.take()));
     }
 }
@@ -194,7 +216,11 @@ pub(crate) fn help(cell: CellRef) -> bool {
         return matches!(ran, Ran::Here(_));
     }
     // A task that has been queued for too long is failed by whoever sees it.
-    let overdue = || cell.options()?.start_by.map(|start_by| Instant::now() >= start_by);
+    let overdue = || {
+        cell.options()?
+            .start_by
+            .map(|start_by| Instant::now() >= start_by)
+    };
     (home == Home::anywhere().0 || overdue() == Some(true)) && cell.run_as_waiter().is_some()
 }
 

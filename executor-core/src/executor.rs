@@ -9,8 +9,8 @@ use std::{
 use dyn_clone::DynClone;
 
 use crate::{
-    Admission, Capabilities, Feature, Job, JoinError, Map, PortableTask, Reason, Registry, Rejected,
-    Shutdown, Stats, SubmitError, TaskFuture, TaskOptions, Unsupported, cell::Submission,
+    Admission, Capabilities, Feature, Job, JoinError, Map, PortableTask, Reason, Registry,
+    Rejected, Shutdown, Stats, SubmitError, TaskFuture, TaskOptions, Unsupported, cell::Submission,
 };
 
 /// What a backend writes: five methods over [`Job`]s. Users call [`ExecutorExt`].
@@ -156,7 +156,10 @@ pub trait ExecutorExt: Executor {
         admission: Admission,
     ) -> Result<TaskFuture<T::Output>, SubmitError<T>> {
         if !self.capabilities().local && !Registry::global().contains(T::NAME) {
-            return Err(SubmitError::new(task, Reason::UnknownTask { name: T::NAME }));
+            return Err(SubmitError::new(
+                task,
+                Reason::UnknownTask { name: T::NAME },
+            ));
         }
         Submission::portable(task, options, false).hand_to(self, admission)
     }
@@ -187,9 +190,10 @@ impl Capabilities {
         };
         match missing {
             None => Ok(job),
-            Some(feature) => {
-                Err(Rejected::new(job, Reason::Unsupported(Unsupported::new(feature))))
-            }
+            Some(feature) => Err(Rejected::new(
+                job,
+                Reason::Unsupported(Unsupported::new(feature)),
+            )),
         }
     }
 }

@@ -56,9 +56,12 @@
 
 #![deny(unsafe_code)]
 
-#[expect(unsafe_code, reason = "shared ownership of task, result and waiters; see its protocol")]
-mod cell;
 mod capability;
+#[expect(
+    unsafe_code,
+    reason = "shared ownership of task, result and waiters; see its protocol"
+)]
+mod cell;
 pub mod codec;
 pub mod context;
 mod error;
@@ -69,7 +72,10 @@ mod map;
 mod panic;
 mod park;
 mod registry;
-#[expect(unsafe_code, reason = "tasks that borrow from a frame which waits for them")]
+#[expect(
+    unsafe_code,
+    reason = "tasks that borrow from a frame which waits for them"
+)]
 mod scope;
 pub mod spin;
 mod sync;
@@ -79,9 +85,7 @@ pub mod testing;
 mod wait;
 
 pub use self::{
-    capability::{
-        Admission, Capabilities, Feature, Shutdown, Stats, StopLevel, Unsupported,
-    },
+    capability::{Admission, Capabilities, Feature, Shutdown, Stats, StopLevel, Unsupported},
     cell::{Home, Job, JobKey, Ran, StartedJob, TaskFuture},
     error::{
         JoinError, JoinErrorKind, PanicReport, Reason, Rejected, SubmitError, TaskError,

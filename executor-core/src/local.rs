@@ -3,10 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Admission, Executor, Map, Scope, SubmitError, Task, TaskFuture, TaskOptions,
-    cell::Submission,
-    map::Apply,
-    scope,
+    Admission, Executor, Map, Scope, SubmitError, Task, TaskFuture, TaskOptions, cell::Submission,
+    map::Apply, scope,
 };
 
 /// Says that an executor runs its jobs in this process, so that closures can be spawned on it.

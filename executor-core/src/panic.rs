@@ -56,7 +56,9 @@ static CALLBACK_HOOK: RwLock<Option<CallbackHook>> = RwLock::new(None);
 /// executor_core::set_callback_panic_hook(|panic| eprintln!("ignored: {panic}"));
 /// ```
 pub fn set_callback_panic_hook(hook: impl Fn(&CallbackPanic) + Send + Sync + 'static) {
-    *CALLBACK_HOOK.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
+    *CALLBACK_HOOK
+        .write()
+        .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
 }
 
 /// Runs `f`; a panic becomes the error that a task's future gets.
@@ -68,7 +70,10 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, TaskError> {
 /// Runs a callback; a panic goes to the callback hook and no further.
 pub(crate) fn guard(f: impl FnOnce()) {
     let Err(report) = catch_report(f) else { return };
-    let hook = CALLBACK_HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let hook = CALLBACK_HOOK
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     if let Some(hook) = hook {
         let panic = CallbackPanic { report };
         // A hook that panics has been reported by the standard hook; there is nobody else to tell.
@@ -117,5 +122,8 @@ fn note(info: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let backtrace =
         (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
-    SEEN.set(Some(Seen { location, backtrace }));
+    SEEN.set(Some(Seen {
+        location,
+        backtrace,
+    }));
 }

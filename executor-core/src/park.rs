@@ -17,7 +17,7 @@ pub(crate) fn wait_until_done<F: Future>(future: &F, timeout: Option<Duration>) 
     // A timeout too far away for the clock is none.
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     while future.help() {}
-    if spin::until(|| future.is_done()) {
+    if spin::moment(deadline, || future.is_done()) {
         return true;
     }
     let waker = thread_waker();
@@ -65,7 +65,9 @@ pub(crate) fn thread_waker() -> Waker {
             static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
         }
         // A thread that is being torn down has no thread-locals any more, and still may wait.
-        WAKER.try_with(Waker::clone).unwrap_or_else(|_| Waker::from(Arc::new(Unpark(thread::current()))))
+        WAKER
+            .try_with(Waker::clone)
+            .unwrap_or_else(|_| Waker::from(Arc::new(Unpark(thread::current()))))
     }
 }
 

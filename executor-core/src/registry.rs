@@ -66,7 +66,9 @@ impl Registry {
     /// An empty registry.
     #[must_use]
     pub fn new() -> Self {
-        Self { tasks: RwLock::default() }
+        Self {
+            tasks: RwLock::default(),
+        }
     }
 
     /// Adds task `T`; adding it again changes nothing.
@@ -93,12 +95,21 @@ impl Registry {
     /// A digest of all names and signatures: equal in two programs that understand each other's
     /// tasks, and almost certainly different in two that do not.
     pub fn digest(&self) -> u64 {
-        let mut tasks: Vec<_> = self.read().values().map(|t| (t.name, t.signature)).collect();
+        let mut tasks: Vec<_> = self
+            .read()
+            .values()
+            .map(|t| (t.name, t.signature))
+            .collect();
         tasks.sort_unstable();
         // FNV-1a: stable over builds and platforms, which the standard hasher is not.
         let mut digest = 0xcbf2_9ce4_8422_2325_u64;
         for (name, signature) in tasks {
-            for &byte in name.as_bytes().iter().chain(b"\0").chain(signature.as_bytes()).chain(b"\n")
+            for &byte in name
+                .as_bytes()
+                .iter()
+                .chain(b"\0")
+                .chain(signature.as_bytes())
+                .chain(b"\n")
             {
                 digest = (digest ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
             }
@@ -116,9 +127,15 @@ impl Registry {
     pub fn run(&self, call: &EncodedCall<'_>, output: &mut Vec<u8>) -> Result<(), TaskError> {
         let found = self.read().get(call.name).copied();
         let Some(registration) = found else {
-            return Err(TaskError::new(TaskErrorKind::UnknownTask(call.name.to_owned())));
+            return Err(TaskError::new(TaskErrorKind::UnknownTask(
+                call.name.to_owned(),
+            )));
         };
-        let run = if call.is_chunk { registration.run_chunk } else { registration.run };
+        let run = if call.is_chunk {
+            registration.run_chunk
+        } else {
+            registration.run
+        };
         run(call.body, output)
     }
 
@@ -128,7 +145,9 @@ impl Registry {
             // One task may be listed twice; two tasks may not share a name.
             Some(old) if (old.type_id)() != (registration.type_id)() => {
                 tasks.insert(old.name, old);
-                Err(DuplicateTask { name: registration.name })
+                Err(DuplicateTask {
+                    name: registration.name,
+                })
             }
             _ => Ok(self),
         }
@@ -147,7 +166,9 @@ impl Default for Registry {
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry").field("tasks", &self.names()).finish()
+        f.debug_struct("Registry")
+            .field("tasks", &self.names())
+            .finish()
     }
 }
 

@@ -9,6 +9,7 @@
 
 use std::{
     cell::Cell,
+    hint,
     sync::{
         OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -20,7 +21,7 @@ use std::{
 /// Workers that are not asleep, of all executors of this process, and threads in [`until`].
 static AWAKE: AtomicUsize = AtomicUsize::new(0);
 
-/// How long to poll: about one wake-up.
+/// How long to poll or to nap: about one wake-up.
 const BUDGET: Duration = Duration::from_micros(50);
 
 thread_local! {
@@ -41,7 +42,9 @@ impl AwakeWorker {
     #[must_use]
     pub fn new() -> Self {
         count_in();
-        Self { not_send: std::marker::PhantomData }
+        Self {
+            not_send: std::marker::PhantomData,
+        }
     }
 }
 
@@ -68,30 +71,68 @@ pub fn asleep<R>(sleep: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Polls `ready` for a moment, if a core is free for that. True as soon as it is.
+/// Polls `ready` for a moment, if a core is free for that. True as soon as it is. For workers that look
+/// for work.
 pub fn until(mut ready: impl FnMut() -> bool) -> bool {
-    if cfg!(loom) {
-        return ready();
+    match begin() {
+        Some(_spinning) => poll(&mut ready),
+        None => ready(),
     }
-    let counted = COUNTED.get();
-    let others = AWAKE.fetch_add(usize::from(!counted), Ordering::Relaxed);
-    let allowed = others + usize::from(!counted) <= cores();
-    let result = ready() || (allowed && poll(&mut ready));
-    AWAKE.fetch_sub(usize::from(!counted), Ordering::Relaxed);
-    result
+}
+
+/// Waits a moment for `ready`, and no longer than until `deadline`. True if it is. For threads that wait
+/// for a result, before they ask to be woken.
+///
+/// If a core is free, this polls. If none is, it naps: whoever settles the result then need not wake
+/// this thread, which would only take the core from the next task; and one nap may see many results.
+pub(crate) fn moment(deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
+    if let Some(_spinning) = begin() {
+        return poll(&mut ready);
+    }
+    if !cfg!(loom) && !COUNTED.get() {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        thread::park_timeout(left.map_or(BUDGET, |left| left.min(BUDGET)));
+    }
+    ready()
+}
+
+/// A thread that polls, counted as awake.
+struct Spinning {
+    adds: usize,
+}
+
+/// Counts this thread as awake, if a core is free for it.
+fn begin() -> Option<Spinning> {
+    if cfg!(loom) {
+        return None;
+    }
+    let spinning = Spinning {
+        adds: usize::from(!COUNTED.get()),
+    };
+    let others = AWAKE.fetch_add(spinning.adds, Ordering::Relaxed);
+    (others + spinning.adds <= cores()).then_some(spinning)
+}
+
+impl Drop for Spinning {
+    fn drop(&mut self) {
+        AWAKE.fetch_sub(self.adds, Ordering::Relaxed);
+    }
 }
 
 fn poll(ready: &mut impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     loop {
-        for _ in 0..16 {
-            thread::yield_now();
-            if ready() {
-                return true;
+        for _ in 0..8 {
+            for _ in 0..8 {
+                if ready() {
+                    return true;
+                }
+                hint::spin_loop();
             }
+            thread::yield_now();
         }
         if start.elapsed() > BUDGET || AWAKE.load(Ordering::Relaxed) > cores() {
-            return false;
+            return ready();
         }
     }
 }

@@ -66,10 +66,7 @@ pub trait PortableTask: Task<Output: 'static> + Serialize + DeserializeOwned + '
     /// # Errors
     ///
     /// When the output's `Serialize` implementation fails; the error names the task.
-    fn encode_output(
-        output: &Self::Output,
-        buffer: &mut Vec<u8>,
-    ) -> Result<(), codec::CodecError>;
+    fn encode_output(output: &Self::Output, buffer: &mut Vec<u8>) -> Result<(), codec::CodecError>;
 
     /// Decodes what [`encode_output`](Self::encode_output) wrote.
     ///
@@ -102,7 +99,12 @@ pub struct TaskOptions {
 impl TaskOptions {
     /// The options that a plain `submit` has: no name of its own, priority 0, no timeouts.
     pub const fn new() -> Self {
-        Self { name: None, priority: 0, timeout: None, queue_timeout: None }
+        Self {
+            name: None,
+            priority: 0,
+            timeout: None,
+            queue_timeout: None,
+        }
     }
 
     /// Names this one submission, for its context, its errors and for traces.

@@ -76,14 +76,21 @@ struct Probe {
 impl Probe {
     fn new() -> Self {
         let zero = || Arc::new(AtomicUsize::new(0));
-        Self { runs: zero(), captured: zero(), returned: zero() }
+        Self {
+            runs: zero(),
+            captured: zero(),
+            returned: zero(),
+        }
     }
 
     fn submit(&self, home: Option<Home>) -> (Job, TaskFuture<Dropped>) {
         let runs = Arc::clone(&self.runs);
         let captured = Dropped(Arc::clone(&self.captured));
         let returned = Arc::clone(&self.returned);
-        let executor = Capture { home, ..Capture::default() };
+        let executor = Capture {
+            home,
+            ..Capture::default()
+        };
         let future = executor.spawn(move || {
             let _captured = captured;
             runs.fetch_add(1, SeqCst);
@@ -251,7 +258,11 @@ fn settle_against_drop_of_a_polled_future() {
         let probe = Probe::new();
         let (job, mut future) = probe.submit(None);
         let (_, waker) = counting_waker();
-        assert!(Pin::new(&mut future).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(
+            Pin::new(&mut future)
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
         let worker = thread::spawn(move || {
             let _ran = job.run();
         });
@@ -285,7 +296,11 @@ fn settle_against_two_registrars() {
         worker.join().unwrap();
         other.join().unwrap();
         assert_eq!(called.load(SeqCst), 1, "a callback is called once");
-        assert_eq!(count.0.load(SeqCst), usize::from(subscribed), "a waker is woken once");
+        assert_eq!(
+            count.0.load(SeqCst),
+            usize::from(subscribed),
+            "a waker is woken once"
+        );
         drop(future);
         probe.check(1);
     });
@@ -334,5 +349,25 @@ fn take_through_shared_references_is_once() {
         worker.join().unwrap();
         drop(future);
         probe.check(1);
+    });
+}
+
+#[test]
+fn a_look_at_the_error_against_take() {
+    model(|| {
+        let probe = Probe::new();
+        let (job, future) = probe.submit(None);
+        drop(job);
+        let future = Arc::new(future);
+        let other = {
+            let future = Arc::clone(&future);
+            thread::spawn(move || future.take().is_some_and(|result| result.is_err()))
+        };
+        if let Some(error) = future.peek_error() {
+            assert!(error.is_lost());
+        }
+        assert!(other.join().unwrap(), "a look does not take");
+        drop(future);
+        probe.check(0);
     });
 }

@@ -9,8 +9,7 @@ mod peers;
 use std::{hint::black_box, time::Duration};
 
 use criterion::{
-    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main,
-    measurement::WallTime,
+    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
 use executor_threads::ThreadPoolExecutor;
 
@@ -61,9 +60,18 @@ fn batches(criterion: &mut Criterion) {
         });
         pool.stop();
     }
-    each_subject!(bench!(taken, &mut group(criterion, "t2 submit all then take all", TASKS)));
-    each_subject!(bench!(forgotten, &mut group(criterion, "t3 fire and forget", TASKS)));
-    each_subject!(bench!(clients, &mut group(criterion, "t4 four clients", TASKS)));
+    each_subject!(bench!(
+        taken,
+        &mut group(criterion, "t2 submit all then take all", TASKS)
+    ));
+    each_subject!(bench!(
+        forgotten,
+        &mut group(criterion, "t3 fire and forget", TASKS)
+    ));
+    each_subject!(bench!(
+        clients,
+        &mut group(criterion, "t4 four clients", TASKS)
+    ));
 }
 
 fn forking(criterion: &mut Criterion) {
@@ -91,7 +99,10 @@ fn forking(criterion: &mut Criterion) {
         let pool = leaked::<S>(WORKERS);
         group.bench_function(S::NAME, |bencher| bencher.iter(|| forks::tree(pool, TASKS)));
     }
-    each_subject!(bench!(tree, &mut group(criterion, "t5b tree of spawns", TASKS)));
+    each_subject!(bench!(
+        tree,
+        &mut group(criterion, "t5b tree of spawns", TASKS)
+    ));
 }
 
 fn mapping(criterion: &mut Criterion) {
@@ -100,13 +111,21 @@ fn mapping(criterion: &mut Criterion) {
     let mut group = group(criterion, "t6 map", ITEMS);
     let ours = ThreadPoolExecutor::start(WORKERS);
     let rayon = rayon_pool(WORKERS);
-    group.bench_function("ours map", |bencher| bencher.iter(|| maps::by_tasks(&ours, ITEMS)));
-    group.bench_function("ours map_fn", |bencher| bencher.iter(|| maps::by_closure(&ours, ITEMS)));
-    group.bench_function("rayon par_iter", |bencher| bencher.iter(|| maps::by_rayon(&rayon, ITEMS)));
+    group.bench_function("ours map", |bencher| {
+        bencher.iter(|| maps::by_tasks(&ours, ITEMS))
+    });
+    group.bench_function("ours map_fn", |bencher| {
+        bencher.iter(|| maps::by_closure(&ours, ITEMS))
+    });
+    group.bench_function("rayon par_iter", |bencher| {
+        bencher.iter(|| maps::by_rayon(&rayon, ITEMS))
+    });
     group.bench_function("std scoped threads", |bencher| {
         bencher.iter(|| maps::by_scoped_threads(ITEMS));
     });
-    group.bench_function("serial", |bencher| bencher.iter(|| maps::serially(black_box(ITEMS))));
+    group.bench_function("serial", |bencher| {
+        bencher.iter(|| maps::serially(black_box(ITEMS)))
+    });
 }
 
 fn unevenness(criterion: &mut Criterion) {
@@ -129,15 +148,22 @@ fn unevenness(criterion: &mut Criterion) {
 
 fn lives(criterion: &mut Criterion) {
     fn life<S: Subject>(group: &mut BenchmarkGroup<'_, WallTime>) {
-        group.bench_function(S::NAME, |bencher| bencher.iter(|| flows::short_life::<S>(WORKERS)));
+        group.bench_function(S::NAME, |bencher| {
+            bencher.iter(|| flows::short_life::<S>(WORKERS))
+        });
     }
-    each_subject!(bench!(life, &mut group(criterion, "t8 pool built, one task, dropped", 1)));
+    each_subject!(bench!(
+        life,
+        &mut group(criterion, "t8 pool built, one task, dropped", 1)
+    ));
 }
 
 fn group<'c>(criterion: &'c mut Criterion, name: &str, tasks: u64) -> BenchmarkGroup<'c, WallTime> {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(tasks));
-    group.sample_size(20).warm_up_time(Duration::from_millis(300));
+    group
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(300));
     group.measurement_time(Duration::from_secs(1));
     group
 }
@@ -151,5 +177,13 @@ fn rayon_pool(workers: usize) -> rayon::ThreadPool {
     builder.build().expect("threads can be started")
 }
 
-criterion_group!(benches, round_trips, batches, forking, mapping, unevenness, lives);
+criterion_group!(
+    benches,
+    round_trips,
+    batches,
+    forking,
+    mapping,
+    unevenness,
+    lives
+);
 criterion_main!(benches);

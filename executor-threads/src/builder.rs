@@ -184,7 +184,9 @@ impl ThreadPoolBuilder {
             )));
         }
         if self.queue == Some(0) {
-            return Err(BuildError::new(String::from("the queue's bound is 0; it must be at least 1")));
+            return Err(BuildError::new(String::from(
+                "the queue's bound is 0; it must be at least 1",
+            )));
         }
         if self.settings.thread_name.contains('\0') {
             return Err(BuildError::new(format!(
@@ -192,7 +194,13 @@ impl ThreadPoolBuilder {
                 self.settings.thread_name
             )));
         }
-        Ok(ThreadPoolExecutor::start(self.settings, self.min_workers, max, self.order, self.queue))
+        Ok(ThreadPoolExecutor::start(
+            self.settings,
+            self.min_workers,
+            max,
+            self.order,
+            self.queue,
+        ))
     }
 }
 
@@ -226,7 +234,9 @@ pub(crate) fn check_workers(workers: usize) -> Result<(), BuildError> {
     if (1..=MAX_WORKERS).contains(&workers) {
         return Ok(());
     }
-    Err(BuildError::new(format!("max_workers is {workers}; it must be from 1 to {MAX_WORKERS}")))
+    Err(BuildError::new(format!(
+        "max_workers is {workers}; it must be from 1 to {MAX_WORKERS}"
+    )))
 }
 
 pub(crate) fn available() -> usize {

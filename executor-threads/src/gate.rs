@@ -33,7 +33,10 @@ thread_local! {
 impl Gate {
     pub(crate) fn new() -> Self {
         let inside = array::from_fn(|_| CachePadded::new(AtomicUsize::new(0)));
-        Self { closed: AtomicBool::new(false), inside }
+        Self {
+            closed: AtomicBool::new(false),
+            inside,
+        }
     }
 
     /// Goes in, unless the gate is closed.
@@ -62,7 +65,9 @@ impl Gate {
             return false;
         }
         order_for_loom();
-        self.inside.iter().all(|count| count.load(Ordering::SeqCst) == 0)
+        self.inside
+            .iter()
+            .all(|count| count.load(Ordering::SeqCst) == 0)
     }
 }
 
@@ -117,7 +122,9 @@ mod loom_gate {
             let submitter = {
                 let (gate, queue) = (Arc::clone(&gate), Arc::clone(&queue));
                 thread::spawn(move || {
-                    let Some(_inside) = gate.enter() else { return 0 };
+                    let Some(_inside) = gate.enter() else {
+                        return 0;
+                    };
                     // Relaxed: it is the gate that makes it seen.
                     queue.store(1, Ordering::Relaxed);
                     1

@@ -71,7 +71,10 @@ struct Word(u64);
 
 impl Idle {
     pub(crate) fn new() -> Self {
-        Self { word: AtomicU64::new(0), sleepers: Mutex::new(Vec::new()) }
+        Self {
+            word: AtomicU64::new(0),
+            sleepers: Mutex::new(Vec::new()),
+        }
     }
 
     /// Called after a job was added: sees to it that somebody will find it. `max` is how many workers
@@ -167,7 +170,8 @@ impl Idle {
         {
             let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
             sleepers.push((id, parker.unparker()));
-            self.word.fetch_add(SLEEPING.wrapping_sub(SEARCHING), Ordering::SeqCst);
+            self.word
+                .fetch_add(SLEEPING.wrapping_sub(SEARCHING), Ordering::SeqCst);
         }
         fence(Ordering::SeqCst);
         if !may_sleep() && self.withdraw(id) {
@@ -226,7 +230,9 @@ impl Idle {
 
     fn withdraw(&self, id: usize) -> bool {
         let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(at) = sleepers.iter().position(|(other, _)| *other == id) else { return false };
+        let Some(at) = sleepers.iter().position(|(other, _)| *other == id) else {
+            return false;
+        };
         let mut word = self.load();
         loop {
             if word.sleeping() == 0 {
@@ -248,7 +254,11 @@ impl Idle {
 
     /// Wakes the sleeper that went to sleep last, whose cache is the warmest.
     fn unpark_one(&self) {
-        let sleeper = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let sleeper = self
+            .sleepers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         if let Some((_, unparker)) = sleeper {
             unparker.unpark();
         }
@@ -313,7 +323,16 @@ mod loom_idle {
             let (queue, done) = (Mutex::new(Vec::new()), Mutex::new(0));
             let threads = Mutex::new(Vec::new());
             let running = (Mutex::new(0), Condvar::new());
-            Arc::new(Self { idle: Idle::new(), queue, done, jobs, max, threads, meet, running })
+            Arc::new(Self {
+                idle: Idle::new(),
+                queue,
+                done,
+                jobs,
+                max,
+                threads,
+                meet,
+                running,
+            })
         }
 
         fn push(self: &Arc<Self>) {
@@ -388,7 +407,9 @@ mod loom_idle {
 
         fn finish(&self) {
             loop {
-                let Some(worker) = self.threads.lock().unwrap().pop() else { break };
+                let Some(worker) = self.threads.lock().unwrap().pop() else {
+                    break;
+                };
                 worker.join().unwrap();
             }
             assert_eq!(*self.done.lock().unwrap(), self.jobs);

@@ -85,7 +85,9 @@ impl ThreadPoolExecutor {
             (order, bound) => Queue::Locked(Locked::new(order, bound)),
         };
         let shared = Arc::new(Shared::new(settings, min, max, queue));
-        Self { handle: Arc::new(Handle { shared }) }
+        Self {
+            handle: Arc::new(Handle { shared }),
+        }
     }
 
     /// Changes how many workers there may be. More are started as they are needed; those that are too
@@ -157,7 +159,11 @@ impl ThreadPoolExecutor {
             return Err(Rejected::new(job, shared.refusal()));
         };
         let pushed = self.push_locked(queue, job, admission);
-        let notified = if matches!(pushed, Pushed::Queued) { shared.notify() } else { Ok(()) };
+        let notified = if matches!(pushed, Pushed::Queued) {
+            shared.notify()
+        } else {
+            Ok(())
+        };
         drop(inside);
         match pushed {
             Pushed::Queued => self.heed(notified),
@@ -170,7 +176,8 @@ impl ThreadPoolExecutor {
     /// A pool that cannot start its first worker cannot do anything. Called outside of the gate.
     fn heed(&self, notified: io::Result<()>) {
         if let Err(error) = notified {
-            self.shared().break_down(format!("no worker thread could be started: {error}"));
+            self.shared()
+                .break_down(format!("no worker thread could be started: {error}"));
         }
     }
 }
@@ -196,7 +203,11 @@ impl Executor for ThreadPoolExecutor {
     #[inline]
     fn execute(&self, job: Job, admission: Admission) -> Result<(), Rejected> {
         let shared = self.shared();
-        let job = if job.options().is_some() { self.capabilities().admit(job)? } else { job };
+        let job = if job.options().is_some() {
+            self.capabilities().admit(job)?
+        } else {
+            job
+        };
         job.bind(shared.home);
         let queue = match &shared.queue {
             Queue::Stealing(_) if shared.gate.is_closed() => {

@@ -114,7 +114,9 @@ impl Shared {
     /// Why nothing is accepted any more.
     pub(crate) fn refusal(&self) -> Reason {
         match self.broken.get() {
-            Some(cause) => Reason::Broken { cause: Arc::clone(cause) },
+            Some(cause) => Reason::Broken {
+                cause: Arc::clone(cause),
+            },
             None => Reason::ShutDown,
         }
     }
@@ -168,7 +170,11 @@ impl Shared {
             Err(error) => {
                 let left = self.idle.leave(0);
                 debug_assert!(left, "the worker that did not start was counted");
-                if self.idle.live() > 0 { Ok(()) } else { Err(error) }
+                if self.idle.live() > 0 {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
             }
         }
     }
@@ -195,7 +201,11 @@ impl Shared {
     }
 
     pub(crate) fn shutdown(&self, mode: Shutdown) {
-        let phase = if mode == Shutdown::Drain { Phase::Drain } else { Phase::Cancel };
+        let phase = if mode == Shutdown::Drain {
+            Phase::Drain
+        } else {
+            Phase::Cancel
+        };
         self.close(phase);
         if phase == Phase::Cancel {
             self.settle_queue();
@@ -291,7 +301,9 @@ impl Shared {
             self.join_threads();
         }
         loop {
-            if !self.watch(deadline, |pool| pool.gate.is_closed() && pool.idle.live() == 0) {
+            if !self.watch(deadline, |pool| {
+                pool.gate.is_closed() && pool.idle.live() == 0
+            }) {
                 return Err(JoinError::still_running(self.idle.live()));
             }
             self.join_threads();
@@ -310,7 +322,9 @@ impl Shared {
         }
         loop {
             // A worker that starts another enters it here before it ends itself.
-            let Some(handle) = self.threads().handles.pop() else { return };
+            let Some(handle) = self.threads().handles.pop() else {
+                return;
+            };
             // A worker does not panic: tasks, hooks and initializers are caught.
             let joined = handle.join();
             debug_assert!(joined.is_ok(), "a worker thread panicked");
@@ -325,7 +339,10 @@ impl Shared {
                 break true;
             }
             threads = match deadline {
-                None => self.quiet.wait(threads).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .quiet
+                    .wait(threads)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
@@ -360,10 +377,13 @@ impl Shared {
 
 impl Threads {
     fn free_index(&mut self) -> usize {
-        self.counts.iter().position(Option::is_none).unwrap_or_else(|| {
-            self.counts.push(None);
-            self.counts.len() - 1
-        })
+        self.counts
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or_else(|| {
+                self.counts.push(None);
+                self.counts.len() - 1
+            })
     }
 }
 

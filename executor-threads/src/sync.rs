@@ -11,10 +11,10 @@ pub(crate) use std::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
-#[cfg(not(loom))]
-pub(crate) use self::real::{Parker, Unparker};
 #[cfg(loom)]
 pub(crate) use self::model::{Parker, Unparker};
+#[cfg(not(loom))]
+pub(crate) use self::real::{Parker, Unparker};
 
 #[cfg(not(loom))]
 mod real {

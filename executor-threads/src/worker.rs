@@ -56,9 +56,11 @@ pub(crate) fn main(shared: &Arc<Shared>, index: usize, counts: &Arc<Counts>) {
 #[inline]
 pub(crate) fn push_own(shared: &Arc<Shared>, job: Job) -> Result<(), Job> {
     WORKER.with(|cell| match cell.get() {
-        Some(Worker { shared: own_shared, own: Some(own), .. })
-            if Arc::ptr_eq(own_shared, shared) =>
-        {
+        Some(Worker {
+            shared: own_shared,
+            own: Some(own),
+            ..
+        }) if Arc::ptr_eq(own_shared, shared) => {
             own.push(job);
             Ok(())
         }
@@ -88,10 +90,16 @@ fn helped(ran: Ran) {
 
 impl Worker {
     fn live(&self) {
-        let Shared { settings, home, idle, .. } = &*self.shared;
+        let Shared {
+            settings,
+            home,
+            idle,
+            ..
+        } = &*self.shared;
         let name = thread::current().name().unwrap_or("executor").to_owned();
-        let mut context =
-            context::Worker::new(*home, name, self.index).reclaim(reclaim).helped(helped);
+        let mut context = context::Worker::new(*home, name, self.index)
+            .reclaim(reclaim)
+            .helped(helped);
         match self.begin() {
             Ok(None) => {}
             Ok(Some(state)) => context = context.state(state),
@@ -116,7 +124,10 @@ impl Worker {
     fn begin(&self) -> Result<Option<Box<dyn Any>>, String> {
         let settings = &self.shared.settings;
         let begun = catch_unwind(AssertUnwindSafe(|| {
-            let state = settings.initializer.as_ref().map(|initializer| initializer());
+            let state = settings
+                .initializer
+                .as_ref()
+                .map(|initializer| initializer());
             if let Some(hook) = &settings.on_start
                 && !matches!(state, Some(Err(_)))
             {
@@ -138,7 +149,13 @@ impl Worker {
 
     /// Runs jobs until it is time to go.
     fn work(&self) {
-        let Shared { settings, queue, idle, min_workers, .. } = &*self.shared;
+        let Shared {
+            settings,
+            queue,
+            idle,
+            min_workers,
+            ..
+        } = &*self.shared;
         loop {
             if let Some(job) = self.find() {
                 if idle.stop_search() && !queue.is_empty() {
@@ -208,10 +225,11 @@ impl Worker {
     }
 
     fn find(&self) -> Option<Job> {
-        self.next().or_else(|| match (&self.shared.queue, &self.own) {
-            (Queue::Stealing(queue), Some(own)) => queue.steal(own),
-            _ => None,
-        })
+        self.next()
+            .or_else(|| match (&self.shared.queue, &self.own) {
+                (Queue::Stealing(queue), Some(own)) => queue.steal(own),
+                _ => None,
+            })
     }
 
     #[inline]

@@ -173,7 +173,10 @@ fn fill(root: &Path) -> io::Result<Vec<PathBuf>> {
     for name in ["new\nline", "back\\slash", "both\\n\n", "tab\t", "quote'\""] {
         add(OsStr::new(name), b"odd")?;
     }
-    add(OsStr::from_bytes(b"not \xff\xfe utf-8"), b"odd")?;
+    if cfg!(target_os = "linux") {
+        // Elsewhere the file system may insist on UTF-8.
+        add(OsStr::from_bytes(b"not \xff\xfe utf-8"), b"odd")?;
+    }
     symlink("plain", root.join("d/link"))?;
     symlink("a", root.join("d/linked directory"))?;
     symlink("nowhere", root.join("d/dangling"))?;

@@ -87,7 +87,11 @@ impl<T: Task<Output: 'static> + 'static> Submission<T> {
     pub(crate) fn local(task: T, options: Option<TaskOptions>) -> Self {
         // SAFETY: neither the task nor its output borrows anything.
         let (job, future) = unsafe { Job::borrowing(task, (), options) };
-        Self { job, future, task: PhantomData }
+        Self {
+            job,
+            future,
+            task: PhantomData,
+        }
     }
 }
 
@@ -97,7 +101,11 @@ impl<T: PortableTask> Submission<T> {
     pub(crate) fn portable(task: T, options: Option<TaskOptions>, is_chunk: bool) -> Self {
         let cell = CellRef::portable(task, CellOptions::of(options), is_chunk);
         // SAFETY: the two references of a new cell, whose task is a `T`.
-        Self { job: Job { cell }, future: unsafe { TaskFuture::from_cell(cell) }, task: PhantomData }
+        Self {
+            job: Job { cell },
+            future: unsafe { TaskFuture::from_cell(cell) },
+            task: PhantomData,
+        }
     }
 }
 
@@ -116,7 +124,10 @@ impl<T: Task> Submission<T> {
         match executor.execute(self.job, admission) {
             Ok(()) => Ok(self.future),
             Err(Rejected { job, reason }) => {
-                assert!(job.cell == self.future.cell(), "the executor gave back another job");
+                assert!(
+                    job.cell == self.future.cell(),
+                    "the executor gave back another job"
+                );
                 job.into_cell();
                 // SAFETY: the job and the future are the two references of a cell whose task is a
                 // `T`; a scope's third one is made by `borrowing`'s caller, who does not come here.
@@ -202,6 +213,10 @@ impl Job {
     }
 
     /// Cancels the task. False if somebody has claimed it.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "either way the job needs no more care"
+    )]
     pub fn cancel(self) -> bool {
         self.cell.cancel()
     }
@@ -286,12 +301,15 @@ impl Drop for Job {
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("name", &self.name()).finish_non_exhaustive()
+        f.debug_struct("Job")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
     }
 }
 
 impl StartedJob {
     /// Runs the task on this thread and settles it.
+    #[expect(clippy::must_use_candidate, reason = "the future gets the outcome")]
     pub fn run(self) -> Outcome {
         let cell = self.into_cell();
         // SAFETY: claimed, and the reference is taken from the started job.
@@ -342,7 +360,9 @@ impl Drop for StartedJob {
 
 impl fmt::Debug for StartedJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StartedJob").field("name", &self.cell.name()).finish_non_exhaustive()
+        f.debug_struct("StartedJob")
+            .field("name", &self.cell.name())
+            .finish_non_exhaustive()
     }
 }
 

@@ -11,7 +11,7 @@
 //!   winner: a worker or a waiter that runs the task, a canceller that drops it, or a backend that
 //!   fails it. The winner owns the stage until it sets `DONE`. After `DONE` the output belongs to the
 //!   future's side: to the owner of the future, or through a shared reference to whoever sets
-//!   `TAKEN`. If there is no future any more (`FUTURE` is clear), the claimer drops the output
+//!   `TAKEN`, or for a look `PEEKING`. If there is no future any more (`FUTURE` is clear), the claimer drops the output
 //!   before `DONE`. A cancelled cell has no output.
 //! * **The waiter slot** belongs to the registrar that set `REGISTERING`; or, while `WAITER` is set,
 //!   to whoever sets `DONE`. Taking `WAITER` away and setting `REGISTERING` is one step, and so is the
@@ -46,19 +46,13 @@ mod task_future;
 mod vtable;
 pub(crate) mod waiter;
 
-use std::{
-    cell::Cell,
-    mem::MaybeUninit,
-    ptr::NonNull,
-    task::Waker,
-    time::Instant,
-};
+use std::{cell::Cell, mem::MaybeUninit, ptr::NonNull, task::Waker, time::Instant};
 
+pub(crate) use self::job::Submission;
 pub use self::{
     job::{Home, Job, JobKey, Ran, StartedJob},
     task_future::TaskFuture,
 };
-pub(crate) use self::job::Submission;
 use self::{
     state::{
         CANCELLED, CLAIMED, Cancel, DropFuture, ENCODED, FAILED, FUTURE, Finish, Register,
@@ -102,7 +96,9 @@ impl Extra for () {
 impl CellOptions {
     pub(crate) fn of(options: Option<TaskOptions>) -> Option<Box<Self>> {
         options.map(|options| {
-            let start_by = options.queue_timeout().and_then(|d| Instant::now().checked_add(d));
+            let start_by = options
+                .queue_timeout()
+                .and_then(|d| Instant::now().checked_add(d));
             Box::new(Self { options, start_by })
         })
     }
@@ -254,7 +250,11 @@ impl CellRef {
             let cancelled = self.snapshot().is(CANCELLED);
             // SAFETY: the caller gives this reference up.
             unsafe { self.release() };
-            return if cancelled { Run::Cancelled } else { Run::Claimed };
+            return if cancelled {
+                Run::Cancelled
+            } else {
+                Run::Claimed
+            };
         }
         // SAFETY: claimed just now, and the job's reference is the caller's.
         Run::Ran(unsafe { self.run_claimed() })
@@ -288,7 +288,11 @@ impl CellRef {
         let outcome = unsafe { self.run_stage() };
         // SAFETY: run_stage has left an output, and the reference is passed on.
         unsafe { self.settle(outcome) };
-        if outcome & FAILED == 0 { Outcome::Succeeded } else { Outcome::Failed }
+        if outcome & FAILED == 0 {
+            Outcome::Succeeded
+        } else {
+            Outcome::Failed
+        }
     }
 
     /// # Safety
@@ -305,7 +309,11 @@ impl CellRef {
                 settled(self.0);
             }
             (vtable.free)(self.0);
-            if outcome & FAILED == 0 { Outcome::Succeeded } else { Outcome::Failed }
+            if outcome & FAILED == 0 {
+                Outcome::Succeeded
+            } else {
+                Outcome::Failed
+            }
         }
     }
 
@@ -315,7 +323,9 @@ impl CellRef {
     #[inline]
     unsafe fn run_stage(self) -> u32 {
         if let Some(options) = self.options()
-            && options.start_by.is_some_and(|start_by| Instant::now() >= start_by)
+            && options
+                .start_by
+                .is_some_and(|start_by| Instant::now() >= start_by)
         {
             let error = TaskError::timed_out(crate::Timeout::Queue);
             // SAFETY: passed on from the caller.
@@ -509,7 +519,11 @@ impl CellRef {
     /// The slot belongs to the caller; `full` says whether it is full. It is empty afterwards.
     unsafe fn read_waiters(self, full: bool) -> Option<Waiters> {
         // SAFETY: full, so initialised; read out once, since it then counts as empty.
-        full.then(|| self.header().waiters.with_mut(|slot| unsafe { (*slot).assume_init_read() }))
+        full.then(|| {
+            self.header()
+                .waiters
+                .with_mut(|slot| unsafe { (*slot).assume_init_read() })
+        })
     }
 
     /// # Safety
@@ -520,7 +534,9 @@ impl CellRef {
         let full = waiters.is_some();
         if let Some(waiters) = waiters {
             // SAFETY: the slot is the caller's.
-            header.waiters.with_mut(|slot| unsafe { (*slot).write(waiters) });
+            header
+                .waiters
+                .with_mut(|slot| unsafe { (*slot).write(waiters) });
         }
         if let Registered::Done = header.state.end_register(full)
             && full
@@ -572,7 +588,11 @@ impl CellRef {
             unsafe { self.read_output(seen) }
         } else {
             // Taken through a shared reference before; a future says so in its documentation.
-            Err(if seen.is(CANCELLED) { TaskError::cancelled() } else { TaskError::lost() })
+            Err(if seen.is(CANCELLED) {
+                TaskError::cancelled()
+            } else {
+                TaskError::lost()
+            })
         };
         // SAFETY: passed on from the caller.
         unsafe { self.release_seen(seen) };
@@ -597,17 +617,19 @@ impl CellRef {
     ///
     /// # Safety
     ///
-    /// The caller's reference is the future's, and nobody takes the output meanwhile.
+    /// The caller's reference is the future's.
     pub(crate) unsafe fn error(self) -> Option<TaskError> {
         let seen = self.snapshot();
         if seen.is(CANCELLED) {
             return Some(TaskError::cancelled());
         }
-        if !seen.has_output() || !seen.is(FAILED | ENCODED) {
+        if !seen.has_output() || !seen.is(FAILED | ENCODED) || !self.header().state.begin_peek() {
             return None;
         }
-        // SAFETY: done with an output, which stays where it is.
-        unsafe { (self.header().vtable.error)(self.0, seen.is(ENCODED)) }
+        // SAFETY: done with an output, which stays where it is while we peek. It does not unwind.
+        let error = unsafe { (self.header().vtable.error)(self.0, seen.is(ENCODED)) };
+        self.header().state.end_peek();
+        error
     }
 
     /// Drops the future's reference; the task goes on without it.
@@ -698,5 +720,9 @@ impl CellRef {
 }
 
 fn outcome_of(bits: u32) -> Outcome {
-    if bits & FAILED == 0 { Outcome::Succeeded } else { Outcome::Failed }
+    if bits & FAILED == 0 {
+        Outcome::Succeeded
+    } else {
+        Outcome::Failed
+    }
 }

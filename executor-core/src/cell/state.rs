@@ -12,6 +12,7 @@
 //! | `BORROWED` | the job's owner reads the task in order to encode it | the job's owner |
 //! | `FUTURE` | at birth; cleared when the future is dropped before `DONE` | the future's owner |
 //! | `TAKEN` | the output was moved out through a shared reference | the future's side |
+//! | `PEEKING` | somebody reads the output where it is; nobody may take it | the future's side |
 //! | `WAITER` | the waiter slot is full and belongs to whoever sets `DONE` | a registrar |
 //! | `REGISTERING` | a registrar owns the waiter slot | a registrar |
 //! | `STOP` | the task has been asked to stop | the future's side |
@@ -31,7 +32,8 @@ pub(crate) const TAKEN: u32 = 1 << 7;
 pub(crate) const WAITER: u32 = 1 << 8;
 pub(crate) const REGISTERING: u32 = 1 << 9;
 pub(crate) const STOP: u32 = 1 << 10;
-const REF: u32 = 1 << 11;
+const PEEKING: u32 = 1 << 11;
+const REF: u32 = 1 << 12;
 
 /// The atomic word.
 pub(crate) struct State(AtomicU32);
@@ -196,7 +198,36 @@ impl State {
 
     /// Takes the right to move the output out. True once.
     pub(crate) fn take(&self) -> bool {
-        self.0.fetch_or(TAKEN, Ordering::AcqRel) & TAKEN == 0
+        self.own_output(TAKEN)
+    }
+
+    /// Takes the right to read the output where it is. False if it was taken.
+    pub(crate) fn begin_peek(&self) -> bool {
+        self.own_output(PEEKING)
+    }
+
+    /// Ends [`begin_peek`](Self::begin_peek).
+    pub(crate) fn end_peek(&self) {
+        self.0.fetch_and(!PEEKING, Ordering::Release);
+    }
+
+    fn own_output(&self, how: u32) -> bool {
+        let mut current = self.0.load(Ordering::Relaxed);
+        loop {
+            if current & TAKEN != 0 {
+                return false;
+            }
+            if current & PEEKING != 0 {
+                // For as long as it takes to clone an error.
+                crate::sync::thread::yield_now();
+                current = self.0.load(Ordering::Relaxed);
+                continue;
+            }
+            match self.exchange(current, current | how) {
+                Ok(_) => return true,
+                Err(seen) => current = seen,
+            }
+        }
     }
 
     /// Asks the task to stop.
@@ -220,7 +251,11 @@ impl State {
             }
             let next = (current & !WAITER) | REGISTERING;
             match self.exchange(current, next) {
-                Ok(_) => return Register::Owned { full: current & WAITER != 0 },
+                Ok(_) => {
+                    return Register::Owned {
+                        full: current & WAITER != 0,
+                    };
+                }
                 Err(seen) => current = seen,
             }
         }
@@ -270,7 +305,8 @@ impl State {
 
     #[inline]
     fn exchange(&self, current: u32, next: u32) -> Result<u32, u32> {
-        self.0.compare_exchange_weak(current, next, Ordering::AcqRel, Ordering::Acquire)
+        self.0
+            .compare_exchange_weak(current, next, Ordering::AcqRel, Ordering::Acquire)
     }
 }
 

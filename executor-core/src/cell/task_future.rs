@@ -29,7 +29,10 @@ impl<T> TaskFuture<T> {
     /// The future's reference of the cell is given to the new value, and `T` is the type of the
     /// task's output.
     pub(crate) unsafe fn from_cell(cell: CellRef) -> Self {
-        Self { cell, value: PhantomData }
+        Self {
+            cell,
+            value: PhantomData,
+        }
     }
 
     pub(crate) const fn cell(&self) -> CellRef {
@@ -84,8 +87,7 @@ impl<T> Future for TaskFuture<T> {
     }
 
     fn peek_error(&self) -> Option<TaskError> {
-        // SAFETY: the reference is the future's. `take` sets its mark before it moves the output,
-        // and does not touch what an error is read from; see `CellRef::error`.
+        // SAFETY: the reference is the future's.
         unsafe { self.cell.error() }
     }
 
@@ -108,7 +110,10 @@ impl<T> Future for TaskFuture<T> {
     }
 
     fn expires(&self) -> Option<Instant> {
-        self.cell.options()?.start_by.filter(|_| !self.cell.snapshot().is(CLAIMED))
+        self.cell
+            .options()?
+            .start_by
+            .filter(|_| !self.cell.snapshot().is(CLAIMED))
     }
 
     #[inline]
@@ -141,7 +146,10 @@ impl<T> std::future::Future for TaskFuture<T> {
                 return Poll::Pending;
             }
         }
-        Poll::Ready(self.take().expect("a future was polled after it had given its result"))
+        Poll::Ready(
+            self.take()
+                .expect("a future was polled after it had given its result"),
+        )
     }
 }
 

@@ -57,7 +57,11 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
         take: Self::take,
         error: Self::error,
         move_task: Self::move_task,
-        settled: if size_of::<X>() == 0 { None } else { Some(Self::settled) },
+        settled: if size_of::<X>() == 0 {
+            None
+        } else {
+            Some(Self::settled)
+        },
         free: Self::free,
         portable: None,
     };
@@ -66,7 +70,9 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
     pub(super) fn allocate(header: Header, task: T, extra: X) -> NonNull<Header> {
         let cell = Box::new(Self {
             header,
-            stage: UnsafeCell::new(Stage { task: ManuallyDrop::new(task) }),
+            stage: UnsafeCell::new(Stage {
+                task: ManuallyDrop::new(task),
+            }),
             extra: UnsafeCell::new(ManuallyDrop::new(extra)),
         });
         NonNull::from(Box::leak(cell)).cast()
@@ -86,13 +92,15 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
     /// The stage is the caller's and holds the task; it holds the output afterwards.
     unsafe fn run(header: NonNull<Header>) -> u32 {
         // SAFETY: the caller owns the stage.
-        unsafe { Self::cell(header) }.stage.with_mut(|stage| unsafe {
-            let task = ManuallyDrop::take(&mut (*stage).task);
-            let output = panic::catch(|| task.run());
-            let outcome = if output.is_ok() { 0 } else { FAILED };
-            (*stage).output = ManuallyDrop::new(output);
-            outcome
-        })
+        unsafe { Self::cell(header) }
+            .stage
+            .with_mut(|stage| unsafe {
+                let task = ManuallyDrop::take(&mut (*stage).task);
+                let output = panic::catch(|| task.run());
+                let outcome = if output.is_ok() { 0 } else { FAILED };
+                (*stage).output = ManuallyDrop::new(output);
+                outcome
+            })
     }
 
     /// # Safety
@@ -113,11 +121,13 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
     /// The stage is the caller's and holds the task; it is empty afterwards.
     unsafe fn drop_task(header: NonNull<Header>) {
         // SAFETY: the caller owns the stage.
-        unsafe { Self::cell(header) }.stage.with_mut(|stage| unsafe {
-            if std::mem::needs_drop::<T>() {
-                panic::guard(|| ManuallyDrop::drop(&mut (*stage).task));
-            }
-        });
+        unsafe { Self::cell(header) }
+            .stage
+            .with_mut(|stage| unsafe {
+                if std::mem::needs_drop::<T>() {
+                    panic::guard(|| ManuallyDrop::drop(&mut (*stage).task));
+                }
+            });
     }
 
     /// # Safety
@@ -125,16 +135,18 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
     /// The stage is the caller's and holds an output (encoded or not); it is empty afterwards.
     unsafe fn drop_output(header: NonNull<Header>, encoded: bool) {
         // SAFETY: the caller owns the stage.
-        unsafe { Self::cell(header) }.stage.with_mut(|stage| unsafe {
-            if encoded {
-                ManuallyDrop::drop(&mut (*stage).encoded);
-            } else {
-                let output = &mut (*stage).output;
-                if std::mem::needs_drop::<T::Output>() || output.is_err() {
-                    panic::guard(|| ManuallyDrop::drop(output));
+        unsafe { Self::cell(header) }
+            .stage
+            .with_mut(|stage| unsafe {
+                if encoded {
+                    ManuallyDrop::drop(&mut (*stage).encoded);
+                } else {
+                    let output = &mut (*stage).output;
+                    if std::mem::needs_drop::<T::Output>() || output.is_err() {
+                        panic::guard(|| ManuallyDrop::drop(output));
+                    }
                 }
-            }
-        });
+            });
     }
 
     /// # Safety
@@ -143,9 +155,11 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
     /// `Result<T::Output, TaskError>`. The stage is empty afterwards.
     unsafe fn take(header: NonNull<Header>, _encoded: bool, place: NonNull<()>) {
         // SAFETY: the caller owns the stage and the place.
-        unsafe { Self::cell(header) }.stage.with_mut(|stage| unsafe {
-            place.cast().write(ManuallyDrop::take(&mut (*stage).output));
-        });
+        unsafe { Self::cell(header) }
+            .stage
+            .with_mut(|stage| unsafe {
+                place.cast().write(ManuallyDrop::take(&mut (*stage).output));
+            });
     }
 
     /// # Safety
@@ -153,9 +167,12 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
     /// The stage holds an output that is not encoded, and nobody changes it.
     unsafe fn error(header: NonNull<Header>, _encoded: bool) -> Option<TaskError> {
         // SAFETY: the output is only read, and of it only the error.
-        unsafe { Self::cell(header) }
-            .stage
-            .with(|stage| unsafe { (*(&raw const (*stage).output).cast::<Result<T::Output, TaskError>>()).as_ref().err().cloned() })
+        unsafe { Self::cell(header) }.stage.with(|stage| unsafe {
+            (*(&raw const (*stage).output).cast::<Result<T::Output, TaskError>>())
+                .as_ref()
+                .err()
+                .cloned()
+        })
     }
 
     /// # Safety
@@ -164,9 +181,11 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
     /// afterwards.
     unsafe fn move_task(header: NonNull<Header>, place: NonNull<()>) {
         // SAFETY: the caller owns the stage and the place.
-        unsafe { Self::cell(header) }.stage.with_mut(|stage| unsafe {
-            place.cast().write(ManuallyDrop::take(&mut (*stage).task));
-        });
+        unsafe { Self::cell(header) }
+            .stage
+            .with_mut(|stage| unsafe {
+                place.cast().write(ManuallyDrop::take(&mut (*stage).task));
+            });
     }
 
     /// # Safety
@@ -175,7 +194,9 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
     unsafe fn settled(header: NonNull<Header>) {
         // SAFETY: called once, so the extra is still there, and nobody else touches it.
         let extra = unsafe {
-            Self::cell(header).extra.with_mut(|extra| ManuallyDrop::take(&mut *extra))
+            Self::cell(header)
+                .extra
+                .with_mut(|extra| ManuallyDrop::take(&mut *extra))
         };
         extra.settled();
     }
@@ -249,10 +270,12 @@ impl<T: PortableTask> TaskCell<T, ()> {
             return unsafe { Self::take(header, false, place) };
         }
         // SAFETY: the caller owns the stage and the place.
-        unsafe { Self::cell(header) }.stage.with_mut(|stage| unsafe {
-            let bytes = ManuallyDrop::take(&mut (*stage).encoded);
-            place.cast().write(decode_output::<T>(&bytes));
-        });
+        unsafe { Self::cell(header) }
+            .stage
+            .with_mut(|stage| unsafe {
+                let bytes = ManuallyDrop::take(&mut (*stage).encoded);
+                place.cast().write(decode_output::<T>(&bytes));
+            });
     }
 
     /// # Safety
@@ -272,6 +295,5 @@ impl<T: PortableTask> TaskCell<T, ()> {
 }
 
 fn decode_output<T: PortableTask>(bytes: &[u8]) -> Result<T::Output, TaskError> {
-    panic::catch(|| T::decode_output(bytes))
-        .and_then(|decoded| decoded.map_err(TaskError::from))
+    panic::catch(|| T::decode_output(bytes)).and_then(|decoded| decoded.map_err(TaskError::from))
 }

@@ -8,7 +8,10 @@ use crate::{Outcome, panic};
 pub(crate) type Callback = Box<dyn FnOnce(Outcome) + Send>;
 
 /// The waiters of one task: usually one waker, which needs no allocation; else a list.
-#[expect(clippy::box_collection, reason = "the slot is two words wide in every cell")]
+#[expect(
+    clippy::box_collection,
+    reason = "the slot is two words wide in every cell"
+)]
 pub(crate) enum Waiters {
     One(Waker),
     Many(Box<Vec<Waiter>>),

@@ -23,13 +23,17 @@ impl JoinError {
     /// The deadline passed while `workers` had not ended.
     #[must_use]
     pub const fn still_running(workers: usize) -> Self {
-        Self { kind: JoinErrorKind::StillRunning { workers } }
+        Self {
+            kind: JoinErrorKind::StillRunning { workers },
+        }
     }
 
     /// The caller is a worker of the executor that it wants to join.
     #[must_use]
     pub const fn would_deadlock() -> Self {
-        Self { kind: JoinErrorKind::WouldDeadlock }
+        Self {
+            kind: JoinErrorKind::WouldDeadlock,
+        }
     }
 
     /// Why the join ended early.
@@ -49,7 +53,10 @@ impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             JoinErrorKind::StillRunning { workers } => {
-                write!(f, "the deadline passed while {workers} workers were still running")
+                write!(
+                    f,
+                    "the deadline passed while {workers} workers were still running"
+                )
             }
             JoinErrorKind::WouldDeadlock => f.write_str(
                 "a worker cannot join its own executor: join from the thread that owns it",

@@ -80,7 +80,7 @@ impl Rejected {
     }
 
     /// The job and the reason, for a layer that hands the job to somebody else.
-    #[must_use]
+    #[must_use = "a job that is dropped settles as lost"]
     pub fn into_parts(self) -> (Job, Reason) {
         (self.job, self.reason)
     }
@@ -162,7 +162,9 @@ impl<T> SubmitError<T> {
 
 impl<T> fmt::Debug for SubmitError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SubmitError").field("reason", &self.reason).finish_non_exhaustive()
+        f.debug_struct("SubmitError")
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
     }
 }
 

@@ -83,7 +83,12 @@ pub struct WorkerDeath {
 impl WorkerDeath {
     /// A death with `status` (exit code or signal, in words) and nothing else known.
     pub fn new(status: impl Into<String>) -> Self {
-        Self { pid: None, status: status.into(), ran_for: None, stderr_tail: String::new() }
+        Self {
+            pid: None,
+            status: status.into(),
+            ran_for: None,
+            stderr_tail: String::new(),
+        }
     }
 }
 
@@ -212,11 +217,15 @@ impl fmt::Display for TaskError {
             TaskErrorKind::TimedOut(Timeout::Queue) => {
                 f.write_str("task was not started within its queue timeout")
             }
-            TaskErrorKind::TimedOut(Timeout::Run) => f.write_str("task ran longer than its timeout"),
+            TaskErrorKind::TimedOut(Timeout::Run) => {
+                f.write_str("task ran longer than its timeout")
+            }
             TaskErrorKind::TimedOut(Timeout::Wait) => {
                 f.write_str("task was not done when the time to wait for it was over")
             }
-            TaskErrorKind::Lost => f.write_str("task was dropped by its executor without being run"),
+            TaskErrorKind::Lost => {
+                f.write_str("task was dropped by its executor without being run")
+            }
             TaskErrorKind::WorkerDied(death) => {
                 write!(f, "worker died while it ran the task: {}", death.status)?;
                 if let Some(pid) = death.pid {
@@ -280,7 +289,12 @@ impl PanicReport {
                 None => String::from("the panic's payload is not text"),
             },
         };
-        Self { message, location, backtrace, payload: Mutex::new(Some(payload)) }
+        Self {
+            message,
+            location,
+            backtrace,
+            payload: Mutex::new(Some(payload)),
+        }
     }
 
     /// The panic's message.
@@ -304,7 +318,10 @@ impl PanicReport {
     /// Takes what was given to `panic_any`; `None` if somebody has taken it, or if the panic
     /// happened in another process.
     pub fn take_payload(&self) -> Option<Box<dyn Any + Send>> {
-        self.payload.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.payload
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 

@@ -18,7 +18,10 @@ pub struct Map<Fut, F> {
 
 impl<Fut, F> Map<Fut, F> {
     pub(super) const fn new(inner: Fut, f: F) -> Self {
-        Self { inner, f: Mutex::new(Some(f)) }
+        Self {
+            inner,
+            f: Mutex::new(Some(f)),
+        }
     }
 }
 
@@ -46,7 +49,11 @@ where
             Ok(value) => value,
             Err(error) => return Some(Err(error)),
         };
-        let f = self.f.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let f = self
+            .f
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()?;
         Some(panic::catch(|| f(value)))
     }
 
@@ -83,8 +90,14 @@ where
     type Output = Result<U, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Poll::Ready(result) = Pin::new(&mut self.inner).poll(cx) else { return Poll::Pending };
-        let f = self.f.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let Poll::Ready(result) = Pin::new(&mut self.inner).poll(cx) else {
+            return Poll::Pending;
+        };
+        let f = self
+            .f
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let f = f.expect("a future was polled after it had given its result");
         Poll::Ready(result.and_then(|value| panic::catch(|| f(value))))
     }

@@ -150,7 +150,8 @@ pub trait Future:
         Self: Sized,
     {
         self.wait();
-        self.take().expect("the result of this future was taken before")
+        self.take()
+            .expect("the result of this future was taken before")
     }
 
     /// Waits for the result, this long at the most.
@@ -166,7 +167,11 @@ pub trait Future:
     where
         Self: Sized,
     {
-        if self.wait_timeout(timeout) { Ok(self.result()) } else { Err(self) }
+        if self.wait_timeout(timeout) {
+            Ok(self.result())
+        } else {
+            Err(self)
+        }
     }
 
     /// Waits for the outcome, and gives the error if there is one. The result stays where it is.

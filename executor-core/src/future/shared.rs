@@ -24,10 +24,17 @@ struct Inner<Fut: Future> {
 
 impl<Fut: Future> Shared<Fut> {
     pub(super) fn new(future: Fut) -> Self {
-        Self { inner: Arc::new(Inner { future, result: OnceLock::new() }), polled: None }
+        Self {
+            inner: Arc::new(Inner {
+                future,
+                result: OnceLock::new(),
+            }),
+            polled: None,
+        }
     }
 
     /// The result, if the task is done; without cloning it.
+    #[must_use]
     pub fn peek(&self) -> Option<&Result<Fut::Value, TaskError>> {
         let Inner { future, result } = &*self.inner;
         if result.get().is_none() {
@@ -112,7 +119,10 @@ where
 
 impl<Fut: Future> Clone for Shared<Fut> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), polled: None }
+        Self {
+            inner: Arc::clone(&self.inner),
+            polled: None,
+        }
     }
 }
 

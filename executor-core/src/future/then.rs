@@ -44,12 +44,24 @@ where
     F: FnOnce(Fut::Value) -> G + Send + 'static,
 {
     pub(super) fn new(first: Fut, f: F) -> Self {
-        let step = Step { f: Some(f), wakers: Vec::new(), callbacks: Vec::new() };
-        let chain = Arc::new(Chain { first, step: Mutex::new(step), second: OnceLock::new() });
+        let step = Step {
+            f: Some(f),
+            wakers: Vec::new(),
+            callbacks: Vec::new(),
+        };
+        let chain = Arc::new(Chain {
+            first,
+            step: Mutex::new(step),
+            second: OnceLock::new(),
+        });
         // The callback keeps the chain, and the chain the first future: until that is done.
         let callback = Arc::clone(&chain);
         chain.first.on_done(move |_| callback.advance());
-        Self { chain, polled: None, unsubscribe: Chain::unsubscribe }
+        Self {
+            chain,
+            polled: None,
+            unsubscribe: Chain::unsubscribe,
+        }
     }
 }
 
@@ -62,7 +74,9 @@ where
     /// Makes the second step; the first must be done.
     fn advance(&self) {
         // `f` runs outside the lock: it may look at this very future. Whoever takes it makes the step.
-        let Some(f) = self.lock().f.take() else { return };
+        let Some(f) = self.lock().f.take() else {
+            return;
+        };
         let second = match self.first.take() {
             Some(Ok(value)) => panic::catch(|| f(value)),
             Some(Err(error)) => Err(error),
@@ -71,7 +85,10 @@ where
         let second = self.second.get_or_init(|| second);
         let (wakers, callbacks) = {
             let mut step = self.lock();
-            (std::mem::take(&mut step.wakers), std::mem::take(&mut step.callbacks))
+            (
+                std::mem::take(&mut step.wakers),
+                std::mem::take(&mut step.callbacks),
+            )
         };
         for waker in wakers {
             // A blocking waiter wants to be woken for the new step too: it may be able to help.
@@ -220,7 +237,10 @@ where
             return Poll::Pending;
         }
         self.polled = None;
-        Poll::Ready(self.take().expect("a future was polled after it had given its result"))
+        Poll::Ready(
+            self.take()
+                .expect("a future was polled after it had given its result"),
+        )
     }
 }
 
@@ -239,5 +259,9 @@ impl<Fut: Future + fmt::Debug, G, F> fmt::Debug for Then<Fut, G, F> {
 }
 
 fn outcome_of(error: &TaskError) -> Outcome {
-    if error.is_cancelled() { Outcome::Cancelled } else { Outcome::Failed }
+    if error.is_cancelled() {
+        Outcome::Cancelled
+    } else {
+        Outcome::Failed
+    }
 }

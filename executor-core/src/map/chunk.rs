@@ -103,7 +103,11 @@ impl<F> fmt::Debug for Apply<F> {
 
 impl<S, Item> Chunk<S, Item> {
     pub(super) const fn new(step: S, items: Vec<Item>, splits: bool) -> Self {
-        Self { step, items, splits }
+        Self {
+            step,
+            items,
+            splits,
+        }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -139,7 +143,11 @@ impl<S: Step<Item>, Item: Send> Task for Chunk<S, Item> {
                 Err(error) => results.push(Err(error)),
             }
         }
-        ChunkOutput { results, rest: items.collect(), elapsed: start.elapsed() }
+        ChunkOutput {
+            results,
+            rest: items.collect(),
+            elapsed: start.elapsed(),
+        }
     }
 }
 
@@ -193,7 +201,10 @@ impl<T: PortableTask> PortableTask for Chunk<RunTask, T> {
     }
 
     fn decode_output(bytes: &[u8]) -> Result<Self::Output, CodecError> {
-        let mut reader = Reader { bytes, output: PhantomData::<Self::Output> };
+        let mut reader = Reader {
+            bytes,
+            output: PhantomData::<Self::Output>,
+        };
         let elapsed = Duration::from_nanos(u64::from_le_bytes(reader.array()?));
         let count = reader.length()?;
         // The count is the sender's claim: an item has a header at least.
@@ -212,7 +223,11 @@ impl<T: PortableTask> PortableTask for Chunk<RunTask, T> {
             });
         }
         let rest = codec::decode(Part::Output, reader.bytes)?;
-        Ok(ChunkOutput { results, rest, elapsed })
+        Ok(ChunkOutput {
+            results,
+            rest,
+            elapsed,
+        })
     }
 }
 
@@ -221,8 +236,8 @@ pub(crate) fn run_encoded<T: PortableTask>(
     body: &[u8],
     output: &mut Vec<u8>,
 ) -> Result<(), TaskError> {
-    let chunk: Chunk<RunTask, T> =
-        panic::catch(|| codec::decode(Part::Task, body)).and_then(|c| c.map_err(TaskError::from))?;
+    let chunk: Chunk<RunTask, T> = panic::catch(|| codec::decode(Part::Task, body))
+        .and_then(|c| c.map_err(TaskError::from))?;
     Chunk::encode_output(&chunk.run(), output).map_err(TaskError::from)
 }
 

@@ -24,8 +24,8 @@ use self::{
     size::Sizer,
 };
 use crate::{
-    Admission, Executor, Future as _, PortableTask, Reason, StopLevel,
-    TaskError, TaskErrorKind, TaskFuture, Timeout, cell::Submission, wait::Select,
+    Admission, Executor, Future as _, PortableTask, Reason, StopLevel, TaskError, TaskErrorKind,
+    TaskFuture, Timeout, cell::Submission, wait::Select,
 };
 
 /// How many single items may be under way for each worker, unless [`Map::window`] says otherwise:
@@ -88,7 +88,10 @@ type ChunkFuture<Item, Output> = TaskFuture<ChunkOutput<Item, Output>>;
 /// The chunks that are submitted, with their item counts.
 enum UnderWay<Item, Output> {
     Ordered(VecDeque<(usize, Pending<Item, Output>)>),
-    Unordered(Select<usize, ChunkFuture<Item, Output>>, VecDeque<(usize, TaskError)>),
+    Unordered(
+        Select<usize, ChunkFuture<Item, Output>>,
+        VecDeque<(usize, TaskError)>,
+    ),
 }
 
 enum Pending<Item, Output> {
@@ -103,7 +106,9 @@ where
     I: Iterator<Item: PortableTask>,
 {
     pub(crate) fn portable(executor: E, input: I) -> Self {
-        Self::new(executor, input, RunTask::new(), |chunk| Submission::portable(chunk, None, true))
+        Self::new(executor, input, RunTask::new(), |chunk| {
+            Submission::portable(chunk, None, true)
+        })
     }
 }
 
@@ -114,7 +119,9 @@ where
     S: Step<I::Item, Output: 'static> + 'static,
 {
     pub(crate) fn local(executor: E, input: I, step: S) -> Self {
-        Self::new(executor, input, step, |chunk| Submission::local(chunk, None))
+        Self::new(executor, input, step, |chunk| {
+            Submission::local(chunk, None)
+        })
     }
 }
 
@@ -150,7 +157,10 @@ where
     ///
     /// If `items` is 0: nothing could ever be pulled. At least 1 is allowed.
     pub fn window(mut self, items: usize) -> Self {
-        assert!(items > 0, "the window of a map is 0 items; it must be at least 1");
+        assert!(
+            items > 0,
+            "the window of a map is 0 items; it must be at least 1"
+        );
         self.window = Some(items);
         self
     }
@@ -161,7 +171,10 @@ where
     ///
     /// If `items` is 0. At least 1 is allowed.
     pub fn chunk(mut self, items: usize) -> Self {
-        assert!(items > 0, "the chunk of a map is 0 items; it must be at least 1");
+        assert!(
+            items > 0,
+            "the chunk of a map is 0 items; it must be at least 1"
+        );
         self.sizer.fix(items);
         self
     }
@@ -172,7 +185,10 @@ where
     ///
     /// If the iteration has begun.
     pub fn unordered(mut self) -> Self {
-        assert!(self.pulled + self.given == 0, "`unordered` comes before the iteration begins");
+        assert!(
+            self.pulled + self.given == 0,
+            "`unordered` comes before the iteration begins"
+        );
         self.under_way = UnderWay::Unordered(Select::new(), VecDeque::new());
         self
     }
@@ -226,7 +242,11 @@ where
                     }
                 }
                 None => {
-                    let limit = if size > 1 { CHUNKS_A_WORKER } else { SINGLES_A_WORKER };
+                    let limit = if size > 1 {
+                        CHUNKS_A_WORKER
+                    } else {
+                        SINGLES_A_WORKER
+                    };
                     if self.chunks_under_way() >= limit * workers {
                         return;
                     }
@@ -247,7 +267,9 @@ where
 
     fn pull(&mut self, size: usize) -> Vec<I::Item> {
         let mut items = Vec::with_capacity(size);
-        let Some(input) = &mut self.input else { return items };
+        let Some(input) = &mut self.input else {
+            return items;
+        };
         let pulled = catch_unwind(AssertUnwindSafe(|| items.extend(input.by_ref().take(size))));
         if let Err(payload) = pulled {
             self.input_panic = Some(payload);
@@ -352,7 +374,11 @@ where
     }
 
     fn accept(&mut self, output: ChunkOutput<I::Item, S::Output>) {
-        let ChunkOutput { results, rest, elapsed } = output;
+        let ChunkOutput {
+            results,
+            rest,
+            elapsed,
+        } = output;
         self.sizer.learn(results.len(), elapsed);
         self.ready = results.into_iter();
         if rest.is_empty() {
@@ -361,7 +387,9 @@ where
         if self.expired {
             let errors = (rest.len(), TaskError::timed_out(Timeout::Wait));
             return match &mut self.under_way {
-                UnderWay::Ordered(queue) => queue.push_front((errors.0, Pending::Refused(errors.1))),
+                UnderWay::Ordered(queue) => {
+                    queue.push_front((errors.0, Pending::Refused(errors.1)))
+                }
                 UnderWay::Unordered(_, refused) => refused.push_front(errors),
             };
         }
@@ -395,7 +423,8 @@ where
         match &mut self.under_way {
             UnderWay::Ordered(queue) => {
                 for (_, pending) in queue {
-                    if matches!(pending, Pending::Chunk(future) if !future.is_done() || future.is_cancelled()) {
+                    if matches!(pending, Pending::Chunk(future) if !future.is_done() || future.is_cancelled())
+                    {
                         *pending = Pending::Refused(error.clone());
                     }
                 }
@@ -416,9 +445,15 @@ where
         self.pulled -= 1;
         self.given += 1;
         if let Some(progress) = &mut self.progress {
-            let (low, high) = self.input.as_ref().map_or((0, Some(0)), Iterator::size_hint);
+            let (low, high) = self
+                .input
+                .as_ref()
+                .map_or((0, Some(0)), Iterator::size_hint);
             let total = (high == Some(low)).then(|| self.given + self.pulled + low);
-            progress(Progress { done: self.given, total });
+            progress(Progress {
+                done: self.given,
+                total,
+            });
         }
         result
     }
@@ -459,8 +494,14 @@ where
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let (low, high) = self.input.as_ref().map_or((0, Some(0)), Iterator::size_hint);
-        (low.saturating_add(self.pulled), high.and_then(|high| high.checked_add(self.pulled)))
+        let (low, high) = self
+            .input
+            .as_ref()
+            .map_or((0, Some(0)), Iterator::size_hint);
+        (
+            low.saturating_add(self.pulled),
+            high.and_then(|high| high.checked_add(self.pulled)),
+        )
     }
 }
 
@@ -529,8 +570,6 @@ fn wait<T>(
 ) -> Result<Result<T, TaskError>, TaskFuture<T>> {
     match deadline {
         None => Ok(future.result()),
-        Some(deadline) => {
-            future.result_timeout(deadline.saturating_duration_since(Instant::now()))
-        }
+        Some(deadline) => future.result_timeout(deadline.saturating_duration_since(Instant::now())),
     }
 }

@@ -25,7 +25,11 @@ pub(super) struct Sizer {
 
 impl Sizer {
     pub(super) const fn new() -> Self {
-        Self { fixed: None, cost: None, last: 1 }
+        Self {
+            fixed: None,
+            cost: None,
+            last: 1,
+        }
     }
 
     /// Chunks of this size, whatever they cost.
@@ -46,7 +50,7 @@ impl Sizer {
         // The end is shared out: half of an even share, so that nobody is left with a large rest.
         let share = remaining.map_or(MAX, |remaining| remaining.div_ceil(2 * workers));
         let target = (TARGET_NANOS / cost.max(0.5)) as usize;
-        self.last = target.min(self.last.saturating_mul(GROWTH)).min(MAX).max(1);
+        self.last = target.min(self.last.saturating_mul(GROWTH)).clamp(1, MAX);
         self.last.min(share.max(1))
     }
 

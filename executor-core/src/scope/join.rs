@@ -20,10 +20,7 @@ use std::{
     ptr,
 };
 
-use crate::{
-    Admission, Future as _, LocalExecutor, TaskFuture,
-    cell::Job,
-};
+use crate::{Admission, Future as _, LocalExecutor, TaskFuture, cell::Job};
 
 thread_local! {
     static FORKS: Forks = const {
@@ -38,9 +35,9 @@ struct Forks {
 }
 
 struct Node {
-    older: Cell<*const Node>,
-    newer: Cell<*const Node>,
-    promote: unsafe fn(*const Node),
+    older: Cell<*const Self>,
+    newer: Cell<*const Self>,
+    promote: unsafe fn(*const Self),
 }
 
 /// The frame of one `join`.
@@ -147,7 +144,9 @@ where
     #[inline]
     fn finish(&self) -> RB {
         self.unlist();
-        let Some(future) = self.promoted.take() else { return self.call() };
+        let Some(future) = self.promoted.take() else {
+            return self.call();
+        };
         // Cancelled: the job will never look at the frame.
         if future.cancel() {
             return self.call();

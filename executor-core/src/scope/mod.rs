@@ -60,9 +60,15 @@ where
 {
     let scope = Scope {
         executor,
-        latch: Arc::new(Latch { pending: AtomicUsize::new(0), owner: thread::current() }),
+        latch: Arc::new(Latch {
+            pending: AtomicUsize::new(0),
+            owner: thread::current(),
+        }),
         owner_helps: context::is_worker(),
-        tracked: Mutex::new(Tracked { cells: Vec::new(), prune_at: 64 }),
+        tracked: Mutex::new(Tracked {
+            cells: Vec::new(),
+            prune_at: 64,
+        }),
         scope: PhantomData,
         env: PhantomData,
     };

@@ -44,7 +44,10 @@ impl InlineExecutor {
 
 impl Executor for InlineExecutor {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { background: false, ..Capabilities::local(1) }
+        Capabilities {
+            background: false,
+            ..Capabilities::local(1)
+        }
     }
 
     fn execute(&self, job: Job, _admission: Admission) -> Result<(), Rejected> {

@@ -41,6 +41,10 @@ struct Queue {
     stats: Stats,
 }
 
+#[expect(
+    clippy::must_use_candidate,
+    reason = "they are called for what they run"
+)]
 impl ManualExecutor {
     /// An executor with an empty queue.
     #[must_use]
@@ -130,7 +134,10 @@ impl Drop for Shared {
 
 impl Executor for ManualExecutor {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { background: false, ..Capabilities::local(1) }
+        Capabilities {
+            background: false,
+            ..Capabilities::local(1)
+        }
     }
 
     fn execute(&self, job: Job, _admission: Admission) -> Result<(), Rejected> {
@@ -152,7 +159,11 @@ impl Executor for ManualExecutor {
         let jobs = {
             let mut queue = self.shared.lock();
             self.shared.switch.turn_off(mode);
-            if mode == Shutdown::Drain { Vec::new() } else { std::mem::take(&mut queue.jobs) }
+            if mode == Shutdown::Drain {
+                Vec::new()
+            } else {
+                std::mem::take(&mut queue.jobs)
+            }
         };
         for job in jobs {
             let cancelled = job.cancel();
@@ -169,7 +180,10 @@ impl Executor for ManualExecutor {
 
     fn stats(&self) -> Stats {
         let queue = self.shared.lock();
-        Stats { queued: queue.jobs.len(), ..queue.stats }
+        Stats {
+            queued: queue.jobs.len(),
+            ..queue.stats
+        }
     }
 }
 

@@ -34,7 +34,10 @@ impl Switch {
         let mut mode = self.lock();
         while mode.is_none() {
             mode = match deadline {
-                None => self.changed.wait(mode).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .changed
+                    .wait(mode)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {

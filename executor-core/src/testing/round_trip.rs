@@ -38,7 +38,11 @@ impl RoundTripExecutor {
 
 impl Executor for RoundTripExecutor {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { background: false, local: false, ..Capabilities::local(1) }
+        Capabilities {
+            background: false,
+            local: false,
+            ..Capabilities::local(1)
+        }
     }
 
     fn execute(&self, job: Job, _admission: Admission) -> Result<(), Rejected> {
@@ -51,7 +55,9 @@ impl Executor for RoundTripExecutor {
         let result = job
             .encode(&mut sent)
             .map(|call| call.and_then(|call| Registry::global().run(&call, &mut received)));
-        let (Some(result), Ok(job)) = (result, job.claim()) else { return Ok(()) };
+        let (Some(result), Ok(job)) = (result, job.claim()) else {
+            return Ok(());
+        };
         let count = match result {
             Ok(()) => {
                 job.complete(received.into_boxed_slice());

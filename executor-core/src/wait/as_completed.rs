@@ -44,7 +44,10 @@ pub struct AsCompleted<F: Future> {
 impl<F: Future> AsCompleted<F> {
     /// Nothing yet; see [`push`](Self::push).
     pub fn new() -> Self {
-        Self { select: Select::new(), deadline: None }
+        Self {
+            select: Select::new(),
+            deadline: None,
+        }
     }
 
     /// Adds a future. Also while iterating, and after the iteration has ended.
@@ -79,7 +82,10 @@ impl<F: Future> AsCompleted<F> {
     /// The futures that have not been given back, in no order.
     #[must_use]
     pub fn remaining(self) -> Vec<F> {
-        self.select.into_parts().map(|((), future)| future).collect()
+        self.select
+            .into_parts()
+            .map(|((), future)| future)
+            .collect()
     }
 
     fn next_before(&mut self, deadline: Option<Instant>) -> Option<F> {
@@ -110,6 +116,8 @@ impl<F: Future> Default for AsCompleted<F> {
 
 impl<F: Future> fmt::Debug for AsCompleted<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AsCompleted").field("remaining", &self.len()).finish_non_exhaustive()
+        f.debug_struct("AsCompleted")
+            .field("remaining", &self.len())
+            .finish_non_exhaustive()
     }
 }

@@ -55,26 +55,36 @@ pub fn wait<F: Future>(
     let mut done = Vec::new();
     let mut satisfied = false;
     while !satisfied {
-        let Some((place, future)) = select.next_before(deadline) else { break };
+        let Some((place, future)) = select.next_before(deadline) else {
+            break;
+        };
         satisfied = match when {
             ReturnWhen::AllCompleted => false,
             ReturnWhen::FirstCompleted => true,
-            ReturnWhen::FirstException => {
-                future.peek_error().is_some_and(|error| !error.is_cancelled())
-            }
+            ReturnWhen::FirstException => future
+                .peek_error()
+                .is_some_and(|error| !error.is_cancelled()),
         };
         done.push((place, future));
     }
     let mut not_done = Vec::new();
     for (place, future) in select.into_parts() {
         // Done meanwhile: say so.
-        if future.is_done() { &mut done } else { &mut not_done }.push((place, future));
+        if future.is_done() {
+            &mut done
+        } else {
+            &mut not_done
+        }
+        .push((place, future));
     }
     let sorted = |mut list: Vec<(usize, F)>| {
         list.sort_unstable_by_key(|(place, _)| *place);
         list.into_iter().map(|(_, future)| future).collect()
     };
-    Waited { done: sorted(done), not_done: sorted(not_done) }
+    Waited {
+        done: sorted(done),
+        not_done: sorted(not_done),
+    }
 }
 
 /// Waits for all results, and gives them in the order of the futures.

@@ -66,7 +66,10 @@ impl<K, F: Future> Select<K, F> {
             self.places.push(None);
             self.places.len() - 1
         });
-        let signal = Signal { place, signals: Arc::clone(&self.signals) };
+        let signal = Signal {
+            place,
+            signals: Arc::clone(&self.signals),
+        };
         let waker = Waker::from(Arc::new(signal));
         if future.subscribe(&waker) {
             self.unhelped.push_back(place);
@@ -110,7 +113,7 @@ impl<K, F: Future> Select<K, F> {
                 continue;
             }
             let signals = &self.signals;
-            if !spin::until(|| signals.any.load(Ordering::Acquire)) {
+            if !spin::moment(deadline, || signals.any.load(Ordering::Acquire)) {
                 signals.sleep(deadline);
             }
         }
@@ -129,7 +132,9 @@ impl<K, F: Future> Select<K, F> {
     fn next_of_batch(&mut self) -> Option<(K, F)> {
         while let Some(place) = self.batch.pop_front() {
             // A late signal may name a place that is empty, or has a new future.
-            let Some(entry) = &self.places[place] else { continue };
+            let Some(entry) = &self.places[place] else {
+                continue;
+            };
             if entry.future.is_done() {
                 let entry = self.places[place].take()?;
                 self.free.push(place);
@@ -148,7 +153,10 @@ impl<K, F: Future> Select<K, F> {
     /// Runs one of the tasks here, where that is allowed and needed.
     fn help(&mut self) -> bool {
         while let Some(place) = self.unhelped.pop_front() {
-            if self.places[place].as_ref().is_some_and(|entry| entry.future.help()) {
+            if self.places[place]
+                .as_ref()
+                .is_some_and(|entry| entry.future.help())
+            {
                 return true;
             }
         }

@@ -24,19 +24,28 @@ pub(crate) fn hash(item: u64) -> u64 {
 /// `map` of portable tasks.
 pub(crate) fn by_tasks(pool: &ThreadPoolExecutor, items: u64) -> Vec<u64> {
     let tasks = (0..items).map(Hash);
-    pool.map(tasks).collect::<Result<_, TaskError>>().expect("no task of the benchmarks fails")
+    pool.map(tasks)
+        .collect::<Result<_, TaskError>>()
+        .expect("no task of the benchmarks fails")
 }
 
 /// `map_fn`.
 pub(crate) fn by_closure(pool: &ThreadPoolExecutor, items: u64) -> Vec<u64> {
     let results = pool.map_fn(0..items, hash);
-    results.collect::<Result<_, TaskError>>().expect("no task of the benchmarks fails")
+    results
+        .collect::<Result<_, TaskError>>()
+        .expect("no task of the benchmarks fails")
 }
 
 /// rayon's indexed `collect`.
 pub(crate) fn by_rayon(pool: &rayon::ThreadPool, items: u64) -> Vec<u64> {
     let items = usize::try_from(items).expect("a million or so");
-    pool.install(|| (0..items).into_par_iter().map(|item| hash(item as u64)).collect())
+    pool.install(|| {
+        (0..items)
+            .into_par_iter()
+            .map(|item| hash(item as u64))
+            .collect()
+    })
 }
 
 /// One thread of the standard library for each of two halves: what the machine can do.

@@ -43,7 +43,12 @@ impl Tally {
     /// Waits until that many tasks have been counted. Looks from time to time: nobody knows which
     /// task is the last, so nobody could wake the waiter. The looks are the same for each subject.
     pub(crate) fn wait_for(&self, tasks: u64) {
-        let count = || self.shards.iter().map(|shard| shard.0.load(Ordering::Acquire)).sum::<u64>();
+        let count = || {
+            self.shards
+                .iter()
+                .map(|shard| shard.0.load(Ordering::Acquire))
+                .sum::<u64>()
+        };
         while count() < tasks {
             thread::park_timeout(Duration::from_micros(50));
         }

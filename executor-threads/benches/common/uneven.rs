@@ -20,7 +20,10 @@ impl Random {
     /// The next number, below `limit`.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         // Knuth's MMIX constants; the low bits are poor, the high ones are not.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 }
@@ -47,7 +50,10 @@ impl Uneven {
                 (microseconds * 1000.0 / nanoseconds_per_iteration) as u64
             })
             .collect();
-        Self { iterations, nanoseconds_per_iteration }
+        Self {
+            iterations,
+            nanoseconds_per_iteration,
+        }
     }
 
     /// How long the tasks take on this many cores, if nothing else takes any time.
@@ -71,7 +77,8 @@ impl Uneven {
     pub(crate) fn run_without_queue(&self, workers: usize) {
         let next = AtomicUsize::new(0);
         let work = || {
-            while let Some(&iterations) = self.iterations.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(&iterations) = self.iterations.get(next.fetch_add(1, Ordering::Relaxed))
+            {
                 black_box(spin(iterations));
             }
         };

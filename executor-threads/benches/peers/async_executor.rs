@@ -30,7 +30,11 @@ impl Subject for AsyncExecutor {
             (stop, thread::spawn(run))
         };
         let (stop, workers) = (0..workers).map(worker).unzip();
-        Self { executor, stop, workers }
+        Self {
+            executor,
+            stop,
+            workers,
+        }
     }
 
     fn submit<R, F>(&self, task: F) -> Task<R>

@@ -26,7 +26,10 @@ impl Subject for AsyncTask {
                 }
             })
         };
-        Self { sender: Some(sender), workers: (0..workers).map(|_| worker()).collect() }
+        Self {
+            sender: Some(sender),
+            workers: (0..workers).map(|_| worker()).collect(),
+        }
     }
 
     fn submit<R, F>(&self, task: F) -> Task<R>

@@ -22,7 +22,10 @@ impl Subject for Crossbeam {
             let receiver = receiver.clone();
             thread::spawn(move || receiver.iter().for_each(|task| task()))
         };
-        Self { sender: Some(sender), workers: (0..workers).map(|_| worker()).collect() }
+        Self {
+            sender: Some(sender),
+            workers: (0..workers).map(|_| worker()).collect(),
+        }
     }
 
     fn submit<R, F>(&self, task: F) -> oneshot::Receiver<R>

@@ -40,6 +40,8 @@ impl Subject for WorkStealing {
     }
 
     fn stop(self) {
-        self.0.shutdown().expect("the pool was not shut down before");
+        self.0
+            .shutdown()
+            .expect("the pool was not shut down before");
     }
 }

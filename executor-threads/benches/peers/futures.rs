@@ -15,7 +15,12 @@ impl Subject for FuturesPool {
     type Handle<R: Send + 'static> = RemoteHandle<R>;
 
     fn start(workers: usize) -> Self {
-        Self(ThreadPoolBuilder::new().pool_size(workers).create().expect("threads can be started"))
+        Self(
+            ThreadPoolBuilder::new()
+                .pool_size(workers)
+                .create()
+                .expect("threads can be started"),
+        )
     }
 
     fn submit<R, F>(&self, task: F) -> RemoteHandle<R>
@@ -23,7 +28,9 @@ impl Subject for FuturesPool {
         R: Send + 'static,
         F: FnOnce() -> R + Send + 'static,
     {
-        self.0.spawn_with_handle(async move { task() }).expect("the pool is open")
+        self.0
+            .spawn_with_handle(async move { task() })
+            .expect("the pool is open")
     }
 
     fn take<R: Send + 'static>(handle: RemoteHandle<R>) -> R {

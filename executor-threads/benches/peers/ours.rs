@@ -17,7 +17,8 @@ impl Subject for ThreadPoolExecutor {
         R: Send + 'static,
         F: FnOnce() -> R + Send + 'static,
     {
-        self.spawn(task).expect("the pool is open, and its queue has no bound")
+        self.spawn(task)
+            .expect("the pool is open, and its queue has no bound")
     }
 
     fn take<R: Send + 'static>(handle: TaskFuture<R>) -> R {

@@ -11,7 +11,12 @@ impl Subject for Rayon {
     type Handle<R: Send + 'static> = oneshot::Receiver<R>;
 
     fn start(workers: usize) -> Self {
-        Self(ThreadPoolBuilder::new().num_threads(workers).build().expect("threads can be started"))
+        Self(
+            ThreadPoolBuilder::new()
+                .num_threads(workers)
+                .build()
+                .expect("threads can be started"),
+        )
     }
 
     fn submit<R, F>(&self, task: F) -> oneshot::Receiver<R>

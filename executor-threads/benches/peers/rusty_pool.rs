@@ -13,7 +13,11 @@ impl Subject for RustyPool {
     type Handle<R: Send + 'static> = JoinHandle<R>;
 
     fn start(workers: usize) -> Self {
-        Self(rusty_pool::ThreadPool::new(workers, workers, Duration::from_secs(60)))
+        Self(rusty_pool::ThreadPool::new(
+            workers,
+            workers,
+            Duration::from_secs(60),
+        ))
     }
 
     fn submit<R, F>(&self, task: F) -> JoinHandle<R>

@@ -37,16 +37,27 @@ impl Arguments {
         let mut tests = false;
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or(format!("{argument} needs a value after it"));
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or_else(|| format!("{argument} needs a value after it"))
+            };
             match argument.as_str() {
                 "--bench" => scale = Scale::Full,
                 "--test" => tests = true,
                 "--list" => mode = Mode::List,
                 "--rounds" => rounds = Some(value()?),
                 "--only" => contenders.push(value()?),
-                "--sample" => mode = Mode::Sample { workload: value()?, contender: value()? },
+                "--sample" => {
+                    mode = Mode::Sample {
+                        workload: value()?,
+                        contender: value()?,
+                    }
+                }
                 flag if flag.starts_with('-') => {
-                    return Err(format!("unknown flag {flag}: there are --rounds N and --only SUBJECT"));
+                    return Err(format!(
+                        "unknown flag {flag}: there are --rounds N and --only SUBJECT"
+                    ));
                 }
                 _ => filters.push(argument),
             }
@@ -62,19 +73,31 @@ impl Arguments {
                 _ => return Err(format!("{text} is not a number of rounds: 1 or more")),
             },
         };
-        Ok(Self { mode, scale, rounds, filters, contenders })
+        Ok(Self {
+            mode,
+            scale,
+            rounds,
+            filters,
+            contenders,
+        })
     }
 
     /// Whether a workload was asked for: by its name, or by what is before the dash in it.
     pub(super) fn selects(&self, workload: &Workload) -> bool {
         let family = workload.name.split('-').next();
         self.filters.is_empty()
-            || self.filters.iter().any(|it| it == workload.name || Some(it.as_str()) == family)
+            || self
+                .filters
+                .iter()
+                .any(|it| it == workload.name || Some(it.as_str()) == family)
     }
 
     pub(super) fn includes(&self, contender: &str) -> bool {
         self.contenders.is_empty()
             || contender.starts_with(super::workloads::OURS)
-            || self.contenders.iter().any(|it| contender.contains(it.as_str()))
+            || self
+                .contenders
+                .iter()
+                .any(|it| contender.contains(it.as_str()))
     }
 }

@@ -15,7 +15,11 @@ impl Java {
     pub(super) fn compile() -> Result<Self, String> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/java/Pools.java");
         let classes = Path::new(env!("CARGO_TARGET_TMPDIR")).join("java");
-        let output = Command::new("javac").arg("-d").arg(&classes).arg(source).output();
+        let output = Command::new("javac")
+            .arg("-d")
+            .arg(&classes)
+            .arg(source)
+            .output();
         match output {
             Err(error) => Err(format!("no javac ({error})")),
             Ok(output) if !output.status.success() => {

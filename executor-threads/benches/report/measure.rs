@@ -78,7 +78,9 @@ pub(super) fn rayon_join<const WORKERS: usize>(scale: Scale) -> f64 {
 pub(super) fn tree<S: Subject>(scale: Scale) -> f64 {
     let pool = leaked::<S>(WORKERS);
     let tasks = scale.of(200_000);
-    median(scale.of(5), || nanoseconds(|| forks::tree(pool, tasks)) / tasks as f64)
+    median(scale.of(5), || {
+        nanoseconds(|| forks::tree(pool, tasks)) / tasks as f64
+    })
 }
 
 /// A map over portable tasks: nanoseconds in all.
@@ -126,7 +128,9 @@ pub(super) fn uneven_limit(scale: Scale) -> f64 {
 
 /// A pool built, used once and ended: nanoseconds.
 pub(super) fn short_life<S: Subject>(scale: Scale) -> f64 {
-    median(scale.of(200), || nanoseconds(|| flows::short_life::<S>(WORKERS)))
+    median(scale.of(200), || {
+        nanoseconds(|| flows::short_life::<S>(WORKERS))
+    })
 }
 
 /// Bytes asked of the allocator for each task that waits in the queue, without the caller's list of
@@ -146,8 +150,7 @@ pub(super) fn bytes<S: Subject>(scale: Scale) -> f64 {
     }
     let tasks = scale.of(1_000_000);
     let mut handles = Vec::with_capacity(usize::try_from(tasks).expect("fits"));
-    let allocated =
-        allocator::count(|| handles.extend((0..tasks).map(|i| pool.submit(move || i))));
+    let allocated = allocator::count(|| handles.extend((0..tasks).map(|i| pool.submit(move || i))));
     end.wait();
     for handle in handles {
         black_box(S::take(handle));

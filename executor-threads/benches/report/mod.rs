@@ -39,7 +39,10 @@ pub(crate) fn run(arguments: &Arguments) {
     let workloads = workloads::all();
     match &arguments.mode {
         Mode::List => {}
-        Mode::Sample { workload, contender } => sample(&workloads, workload, contender, arguments),
+        Mode::Sample {
+            workload,
+            contender,
+        } => sample(&workloads, workload, contender, arguments),
         Mode::Table => table(&workloads, arguments),
     }
 }
@@ -50,15 +53,24 @@ fn sample(workloads: &[Workload], name: &str, contender: &str, arguments: &Argum
     let contender = workload
         .and_then(|workload| workload.contenders.iter().find(|it| it.name == contender))
         .expect("the parent asks for what it has in its own list");
-    let Run::Here(measure) = contender.run else { unreachable!("java is not run in a child of ours") };
+    let Run::Here(measure) = contender.run else {
+        unreachable!("java is not run in a child of ours")
+    };
     println!("{}", measure(arguments.scale));
 }
 
 fn table(workloads: &[Workload], arguments: &Arguments) {
-    let selected: Vec<_> = workloads.iter().filter(|workload| arguments.selects(workload)).collect();
+    let selected: Vec<_> = workloads
+        .iter()
+        .filter(|workload| arguments.selects(workload))
+        .collect();
     if selected.is_empty() {
         let names: Vec<_> = workloads.iter().map(|workload| workload.name).collect();
-        println!("no workload is called {:?}; there are {}", arguments.filters, names.join(" "));
+        println!(
+            "no workload is called {:?}; there are {}",
+            arguments.filters,
+            names.join(" ")
+        );
         return;
     }
     let java = Java::compile();

@@ -43,7 +43,11 @@ impl Used {
         // are the 16th and 17th field of the line, which makes them the 13th and 14th number.
         let own = numbers(own.rsplit_once(')')?.1);
         let children = own.get(12)? + own.get(13)?;
-        Some(Self { machine: available - idle, available, children })
+        Some(Self {
+            machine: available - idle,
+            available,
+            children,
+        })
     }
 
     /// Which part of the machine was used by others since then.
@@ -55,5 +59,7 @@ impl Used {
 }
 
 fn numbers(line: &str) -> Vec<u64> {
-    line.split_ascii_whitespace().filter_map(|field| field.parse().ok()).collect()
+    line.split_ascii_whitespace()
+        .filter_map(|field| field.parse().ok())
+        .collect()
 }

@@ -21,7 +21,7 @@ use crate::common::uneven::Random;
 const QUIET: f64 = 0.05;
 
 /// How often a sample is taken until the machine is quiet meanwhile.
-const ATTEMPTS: usize = 5;
+const ATTEMPTS: usize = 3;
 
 /// Takes samples, one process each, in rounds whose order is shuffled.
 pub(super) struct Rounds<'a> {
@@ -41,7 +41,11 @@ pub(super) struct Results<'a> {
 
 impl<'a> Rounds<'a> {
     pub(super) const fn new(arguments: &'a Arguments, java: Option<Java>) -> Self {
-        Self { arguments, java, random: Random::new(1) }
+        Self {
+            arguments,
+            java,
+            random: Random::new(1),
+        }
     }
 
     pub(super) fn run<'w>(&mut self, workload: &'w Workload) -> Vec<Results<'w>> {
@@ -49,12 +53,19 @@ impl<'a> Rounds<'a> {
             self.arguments.includes(contender.name)
                 && (self.java.is_some() || !matches!(contender.run, Run::Java(_)))
         };
-        let mut results: Vec<_> =
-            workload.contenders.iter().filter(takes_part).map(Results::new).collect();
+        let mut results: Vec<_> = workload
+            .contenders
+            .iter()
+            .filter(takes_part)
+            .map(Results::new)
+            .collect();
         for round in 1..=self.arguments.rounds {
             for index in self.shuffled(results.len()) {
                 let results = &mut results[index];
-                progress(&format!("{} {round} {}", workload.name, results.contender.name));
+                progress(&format!(
+                    "{} {round} {}",
+                    workload.name, results.contender.name
+                ));
                 match self.quiet_sample(workload, results.contender) {
                     Ok((sample, others)) => {
                         results.samples.push(sample);
@@ -133,7 +144,12 @@ impl<'a> Rounds<'a> {
 
 impl<'a> Results<'a> {
     const fn new(contender: &'a Contender) -> Self {
-        Self { contender, samples: Vec::new(), disturbed: 0, failure: None }
+        Self {
+            contender,
+            samples: Vec::new(),
+            disturbed: 0,
+            failure: None,
+        }
     }
 
     pub(super) fn median(&self) -> f64 {
@@ -153,14 +169,18 @@ impl<'a> Results<'a> {
 }
 
 fn read_number(mut command: Command) -> Result<f64, String> {
-    let output =
-        command.stderr(Stdio::piped()).output().map_err(|error| format!("{command:?}: {error}"))?;
+    let output = command
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{}: {}", output.status, stderr.trim()));
     }
-    text.trim().parse().map_err(|_| format!("{text:?} is not a number"))
+    text.trim()
+        .parse()
+        .map_err(|_| format!("{text:?} is not a number"))
 }
 
 /// Says on a terminal what runs now, in a line that the next one replaces.

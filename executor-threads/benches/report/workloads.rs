@@ -135,7 +135,13 @@ pub(super) fn all() -> Vec<Workload> {
 
 impl Workload {
     const fn new(name: &'static str, title: &'static str, unit: Unit) -> Self {
-        Self { name, title, unit, goals: Vec::new(), contenders: Vec::new() }
+        Self {
+            name,
+            title,
+            unit,
+            goals: Vec::new(),
+            contenders: Vec::new(),
+        }
     }
 
     fn goal(mut self, goal: Goal) -> Self {
@@ -154,8 +160,14 @@ impl Workload {
     }
 
     fn java(mut self) -> Self {
-        let pools = [("Java ForkJoinPool", "fork-join"), ("Java ThreadPoolExecutor", "executor")];
-        let contender = |(name, pool)| Contender { name, run: Run::Java(pool) };
+        let pools = [
+            ("Java ForkJoinPool", "fork-join"),
+            ("Java ThreadPoolExecutor", "executor"),
+        ];
+        let contender = |(name, pool)| Contender {
+            name,
+            run: Run::Java(pool),
+        };
         self.contenders.extend(pools.map(contender));
         self
     }
@@ -163,7 +175,10 @@ impl Workload {
 
 impl Contender {
     const fn new(name: &'static str, measure: fn(Scale) -> f64) -> Self {
-        Self { name, run: Run::Here(measure) }
+        Self {
+            name,
+            run: Run::Here(measure),
+        }
     }
 
     pub(super) fn is_ours(&self) -> bool {

@@ -29,7 +29,10 @@ pub(crate) struct Locked {
 pub(crate) enum WhenFull {
     Refuse,
     Wait,
-    WaitUntil { deadline: Instant, timeout: Duration },
+    WaitUntil {
+        deadline: Instant,
+        timeout: Duration,
+    },
 }
 
 #[derive(Debug)]
@@ -60,12 +63,19 @@ impl Locked {
         let items = match order {
             QueueOrder::Fifo => Items::Fifo(VecDeque::new()),
             QueueOrder::Lifo => Items::Lifo(Vec::new()),
-            QueueOrder::Priority => Items::Priority { heap: BinaryHeap::new(), next: 0 },
+            QueueOrder::Priority => Items::Priority {
+                heap: BinaryHeap::new(),
+                next: 0,
+            },
         };
         Self {
             bound: bound.unwrap_or(usize::MAX),
             has_priorities: order == QueueOrder::Priority,
-            state: Mutex::new(State { items, closed: false, waiting: 0 }),
+            state: Mutex::new(State {
+                items,
+                closed: false,
+                waiting: 0,
+            }),
             not_full: Condvar::new(),
             len: AtomicUsize::new(0),
         }
@@ -103,7 +113,10 @@ impl Locked {
             self.publish(&state);
             state.waiting += 1;
             state = match left {
-                None => self.not_full.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .not_full
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(left) => {
                     let waited = self.not_full.wait_timeout(state, left);
                     waited.unwrap_or_else(PoisonError::into_inner).0
@@ -134,7 +147,11 @@ impl Locked {
     }
 
     pub(crate) const fn bound(&self) -> Option<usize> {
-        if self.bound == usize::MAX { None } else { Some(self.bound) }
+        if self.bound == usize::MAX {
+            None
+        } else {
+            Some(self.bound)
+        }
     }
 
     pub(crate) const fn has_priorities(&self) -> bool {
@@ -173,8 +190,14 @@ impl Items {
             Self::Fifo(items) => items.push_back(job),
             Self::Lifo(items) => items.push(job),
             Self::Priority { heap, next } => {
-                let priority = job.options().map_or(0, executor_core::TaskOptions::priority);
-                heap.push(Ranked { priority, number: *next, job });
+                let priority = job
+                    .options()
+                    .map_or(0, executor_core::TaskOptions::priority);
+                heap.push(Ranked {
+                    priority,
+                    number: *next,
+                    job,
+                });
                 *next += 1;
             }
         }

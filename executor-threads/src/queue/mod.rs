@@ -10,6 +10,7 @@ pub(crate) use self::{
 
 /// One of the two queues.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each pool")]
 pub(crate) enum Queue {
     Stealing(Stealing),
     Locked(Locked),

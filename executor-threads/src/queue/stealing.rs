@@ -43,16 +43,28 @@ pub(crate) struct Own {
 
 impl Stealing {
     pub(crate) fn new() -> Self {
-        Self { injector: Injector::new(), deques: RwLock::default(), turn: AtomicUsize::new(0) }
+        Self {
+            injector: Injector::new(),
+            deques: RwLock::default(),
+            turn: AtomicUsize::new(0),
+        }
     }
 
     /// Deques for a new worker.
     pub(crate) fn register(&self) -> Own {
         let (inbox, stack) = (Worker::new_fifo(), Worker::new_lifo());
-        let deques = Arc::new(Deques { inbox: inbox.stealer(), stack: stack.stealer() });
+        let deques = Arc::new(Deques {
+            inbox: inbox.stealer(),
+            stack: stack.stealer(),
+        });
         let mut all = self.deques.write().unwrap_or_else(PoisonError::into_inner);
         all.push(Arc::clone(&deques));
-        Own { inbox, stack, deques, tick: std::cell::Cell::new(0) }
+        Own {
+            inbox,
+            stack,
+            deques,
+            tick: std::cell::Cell::new(0),
+        }
     }
 
     /// The worker goes; what is in its deques goes to the injector.
@@ -74,12 +86,15 @@ impl Stealing {
     pub(crate) fn next(&self, own: &Own) -> Option<Job> {
         let tick = own.tick.get().wrapping_add(1);
         own.tick.set(tick);
-        if tick % FAIRNESS == 0 {
-            if let Some(job) = self.from_injector(own) {
-                return Some(job);
-            }
+        if tick.is_multiple_of(FAIRNESS)
+            && let Some(job) = self.take_injected(own)
+        {
+            return Some(job);
         }
-        own.stack.pop().or_else(|| own.inbox.pop()).or_else(|| self.from_injector(own))
+        own.stack
+            .pop()
+            .or_else(|| own.inbox.pop())
+            .or_else(|| self.take_injected(own))
     }
 
     /// A job from another worker's deques; some more come with it.
@@ -107,14 +122,16 @@ impl Stealing {
         }
         let all = self.deques.read().unwrap_or_else(PoisonError::into_inner);
         all.iter().find_map(|victim| {
-            until_settled(|| victim.inbox.steal()).or_else(|| until_settled(|| victim.stack.steal()))
+            until_settled(|| victim.inbox.steal())
+                .or_else(|| until_settled(|| victim.stack.steal()))
         })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.injector.is_empty() && {
             let all = self.deques.read().unwrap_or_else(PoisonError::into_inner);
-            all.iter().all(|deques| deques.inbox.is_empty() && deques.stack.is_empty())
+            all.iter()
+                .all(|deques| deques.inbox.is_empty() && deques.stack.is_empty())
         }
     }
 
@@ -126,12 +143,15 @@ impl Stealing {
 
     pub(crate) fn len(&self) -> usize {
         let all = self.deques.read().unwrap_or_else(PoisonError::into_inner);
-        let own: usize = all.iter().map(|deques| deques.inbox.len() + deques.stack.len()).sum();
+        let own: usize = all
+            .iter()
+            .map(|deques| deques.inbox.len() + deques.stack.len())
+            .sum();
         self.injector.len() + own
     }
 
     #[inline]
-    fn from_injector(&self, own: &Own) -> Option<Job> {
+    fn take_injected(&self, own: &Own) -> Option<Job> {
         until_settled(|| self.injector.steal_batch_and_pop(&own.inbox))
     }
 }
