@@ -154,7 +154,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let squares: Result<Vec<u64>, _> = executor.map_fn(0..10, |x| x * x).collect();
     println!("squares: {:?}", squares?);
 
-    let words = vec!["borrowed", "by", "closures"];
+    let words = ["borrowed", "by", "closures"];
     let lengths = executor.scope(|scope| {
         let lengths: Vec<_> = words
             .iter()

@@ -96,19 +96,24 @@ fn run(arguments: &Arguments) -> Result<End, Box<dyn std::error::Error>> {
     let executor = arguments.backend.open(workers)?;
 
     // Until here Ctrl-C just ends the program; nothing has been begun that it could leave behind.
-    let (files, unlisted) = list(&arguments.paths);
+    let (files, failed) = list(&arguments.paths);
+    let bar = progress_bar(files.len());
     let (sender, events) = channel();
     let interrupt = sender.clone();
     // A send fails only once nobody is left to be interrupted.
     ctrlc::set_handler(move || drop(interrupt.send(Event::Interrupted)))?;
 
-    let mut hashing = Hashing::new(executor, files, sender);
+    let mut hashing = Hashing {
+        executor,
+        files: files.into_iter(),
+        under_way: VecDeque::new(),
+        events: sender,
+        bar,
+        failed,
+    };
     let end = hashing.run(&events);
     hashing.bar.finish_and_clear();
-    match end? {
-        End::AllHashed if unlisted => Ok(End::SomeFailed),
-        end => Ok(end),
-    }
+    end
     // Dropping the executor joins its workers: what they still did has been told to stop.
 }
 
@@ -117,39 +122,24 @@ struct Hashing {
     executor: Box<dyn Executor>,
     files: std::vec::IntoIter<PathBuf>,
     /// What has been submitted and not printed, in path order.
-    under_way: VecDeque<(PathBuf, TaskFuture<Result<[u8; 32], String>>)>,
+    under_way: VecDeque<UnderWay>,
     events: Sender<Event>,
     bar: ProgressBar,
+    /// Whether something could not be listed or read.
     failed: bool,
 }
 
-impl Hashing {
-    fn new(executor: Box<dyn Executor>, files: Vec<PathBuf>, events: Sender<Event>) -> Self {
-        // Draws on stderr, and only if that is a terminal.
-        let bar = ProgressBar::new(files.len() as u64);
-        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} files, {eta} left") {
-            bar.set_style(style);
-        }
-        let under_way = VecDeque::new();
-        Self {
-            executor,
-            files: files.into_iter(),
-            under_way,
-            events,
-            bar,
-            failed: false,
-        }
-    }
+struct UnderWay {
+    path: PathBuf,
+    future: TaskFuture<Result<[u8; 32], String>>,
+}
 
+impl Hashing {
     fn run(&mut self, events: &Receiver<Event>) -> Result<End, Box<dyn std::error::Error>> {
         loop {
             self.submit()?;
             if self.under_way.is_empty() {
-                return Ok(if self.failed {
-                    End::SomeFailed
-                } else {
-                    End::AllHashed
-                });
+                return Ok(self.end());
             }
             // Whatever has been done meanwhile is printed with it: the slower the output, the
             // larger its pieces.
@@ -167,11 +157,7 @@ impl Hashing {
                 // The reader has seen enough, as in `sha256 .. | head`.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                     self.stop();
-                    return Ok(if self.failed {
-                        End::SomeFailed
-                    } else {
-                        End::AllHashed
-                    });
+                    return Ok(self.end());
                 }
                 Err(error) => {
                     self.stop();
@@ -189,7 +175,7 @@ impl Hashing {
             let events = self.events.clone();
             // Nobody listens once the main thread has stopped, and then nobody needs to know.
             future.on_done(move |_| drop(events.send(Event::Hashed)));
-            self.under_way.push_back((path, future));
+            self.under_way.push_back(UnderWay { path, future });
         }
         Ok(())
     }
@@ -197,12 +183,9 @@ impl Hashing {
     /// Prints whatever is done and has nothing before it that is not.
     fn print(&mut self) -> io::Result<()> {
         let (mut lines, mut failures) = (Vec::new(), Vec::new());
-        while self
-            .under_way
-            .front()
-            .is_some_and(|(_, future)| future.is_done())
-        {
-            let Some((path, future)) = self.under_way.pop_front() else {
+        let is_done = |file: &UnderWay| file.future.is_done();
+        while self.under_way.front().is_some_and(is_done) {
+            let Some(UnderWay { path, future }) = self.under_way.pop_front() else {
                 break;
             };
             match future.result() {
@@ -225,9 +208,17 @@ impl Hashing {
         io::stdout().write_all(&lines)
     }
 
+    fn end(&self) -> End {
+        if self.failed {
+            End::SomeFailed
+        } else {
+            End::AllHashed
+        }
+    }
+
     /// Cancels what has not been started, and tells what runs to stop.
     fn stop(&self) {
-        for (_, future) in &self.under_way {
+        for UnderWay { future, .. } in &self.under_way {
             if future.stop(StopLevel::Signal).is_err() {
                 // This backend cannot tell; at least nothing new is begun.
                 future.cancel();
@@ -290,6 +281,13 @@ fn line(digest: &[u8; 32], path: &Path, lines: &mut Vec<u8>) {
         }
     }
     lines.push(b'\n');
+}
+
+/// Draws on stderr, and only if that is a terminal.
+fn progress_bar(files: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} files, {eta} left")
+        .expect("the template is well-formed");
+    ProgressBar::new(files as u64).with_style(style)
 }
 
 fn report(path: &Path, reason: &str) {

@@ -5,6 +5,7 @@ use std::{convert::Infallible, process::ExitCode};
 use conformance_tests::Factory;
 
 #[path = "../examples/custom_executor.rs"]
+#[expect(dead_code, reason = "its `main` shows the executor to readers")]
 mod example;
 
 fn main() -> ExitCode {

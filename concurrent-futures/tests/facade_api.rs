@@ -147,7 +147,7 @@ mod threads {
         executor.shutdown(Shutdown::Drain).unwrap();
         executor.join(None).unwrap();
         assert_eq!(future.result().unwrap(), 9);
-        let refused = executor.clone().submit(square::task(4)).unwrap_err();
+        let refused = executor.submit(square::task(4)).unwrap_err();
         assert!(refused.is_shut_down());
         assert_eq!(refused.into_task().x, 4);
         assert!(executor.shutdown(Shutdown::Kill).is_err());

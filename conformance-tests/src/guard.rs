@@ -5,7 +5,7 @@ use std::{
     cell::RefCell,
     panic::{AssertUnwindSafe, Location, catch_unwind},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         mpsc::{self, RecvTimeoutError},
     },
     thread,
@@ -15,11 +15,43 @@ use std::{
 use crate::planned;
 
 thread_local! {
-    /// The latest step of the trial that this thread runs.
-    static STEP: RefCell<Option<Step>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Progress>> = const { RefCell::new(None) };
 }
 
-type Step = Arc<Mutex<String>>;
+/// How far a trial is; clones are the same trial.
+#[derive(Clone)]
+pub(crate) struct Progress(Arc<Mutex<Notes>>);
+
+struct Notes {
+    /// What it does now.
+    step: String,
+    /// What went wrong on a thread whose panics nobody would see.
+    complaint: Option<String>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        let step = String::from("the start of the trial");
+        Self(Arc::new(Mutex::new(Notes {
+            step,
+            complaint: None,
+        })))
+    }
+
+    /// The trial that this thread runs, if it runs one.
+    pub(crate) fn current() -> Option<Self> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
+    /// Fails the trial, whatever becomes of it otherwise.
+    pub(crate) fn complain(&self, complaint: String) {
+        self.lock().complaint.get_or_insert(complaint);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Notes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The delay of trials that are about time itself. `CONFORMANCE_SCALE` multiplies it, and all limits,
 /// for machines that are slow or tools that make them so.
@@ -35,7 +67,10 @@ pub(crate) fn limit() -> Duration {
 /// Lets time pass, where time is the point.
 pub(crate) fn pass(duration: Duration) {
     let start = Instant::now();
-    while let Some(left) = duration.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
+    while let Some(left) = duration
+        .checked_sub(start.elapsed())
+        .filter(|left| !left.is_zero())
+    {
         thread::park_timeout(left);
     }
 }
@@ -43,12 +78,9 @@ pub(crate) fn pass(duration: Duration) {
 /// Notes what the trial does now; a trial that hangs is reported with its latest note.
 #[track_caller]
 pub(crate) fn step(what: &str) {
-    STEP.with_borrow(|step| {
-        if let Some(step) = step {
-            let note = format!("{what} ({})", Location::caller());
-            *step.lock().unwrap_or_else(PoisonError::into_inner) = note;
-        }
-    });
+    if let Some(progress) = Progress::current() {
+        progress.lock().step = format!("{what} ({})", Location::caller());
+    }
 }
 
 /// Runs a trial on a thread of its own; a panic in it, or no end within `limit`, is its failure.
@@ -57,11 +89,11 @@ pub(crate) fn run(
     limit: Duration,
     body: impl FnOnce() + Send + 'static,
 ) -> Result<(), String> {
-    let step = Step::new(Mutex::new(String::from("the start of the trial")));
+    let progress = Progress::new();
     let (sender, receiver) = mpsc::channel();
-    let own = Arc::clone(&step);
+    let own = progress.clone();
     let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-        STEP.set(Some(own));
+        CURRENT.set(Some(own));
         let result = catch_unwind(AssertUnwindSafe(body)).map_err(|payload| text(&*payload));
         // Nobody listens any more if the limit has passed.
         drop(sender.send(result));
@@ -70,12 +102,14 @@ pub(crate) fn run(
     match receiver.recv_timeout(limit) {
         Ok(result) => {
             drop(thread.join());
-            result
+            result.and_then(|()| progress.lock().complaint.take().map_or(Ok(()), Err))
         }
         Err(RecvTimeoutError::Disconnected) => Err(String::from("the trial's thread died")),
         Err(RecvTimeoutError::Timeout) => {
-            let step = step.lock().unwrap_or_else(PoisonError::into_inner);
-            Err(format!("`{name}` hung: it was not over after {limit:?}, waiting for {step}"))
+            let step = &progress.lock().step;
+            Err(format!(
+                "`{name}` hung: it was not over after {limit:?}, waiting for {step}"
+            ))
         }
     }
 }

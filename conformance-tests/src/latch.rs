@@ -9,18 +9,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::guard;
+use crate::guard::{self, Progress};
 
 /// A gate that opens once; clones are the same gate.
 #[derive(Clone)]
 pub(crate) struct Gate {
     name: &'static str,
     shared: Arc<(Mutex<bool>, Condvar)>,
+    /// The trial that made the gate.
+    trial: Option<Progress>,
 }
 
 impl Gate {
     pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, shared: Arc::default() }
+        Self {
+            name,
+            shared: Arc::default(),
+            trial: Progress::current(),
+        }
     }
 
     pub(crate) fn open(&self) {
@@ -40,7 +46,13 @@ impl Gate {
     #[track_caller]
     pub(crate) fn wait(&self) {
         guard::step(self.name);
-        assert!(self.opens_within(guard::limit()), "gate `{}` was never opened", self.name);
+        if !self.opens_within(guard::limit()) {
+            let complaint = format!("gate `{}` was never opened", self.name);
+            if let Some(trial) = &self.trial {
+                trial.complain(complaint.clone());
+            }
+            panic!("{complaint}");
+        }
     }
 
     pub(crate) fn opens_within(&self, limit: Duration) -> bool {
@@ -60,7 +72,11 @@ pub(crate) struct Meeting {
 
 impl Meeting {
     pub(crate) fn of(size: usize) -> Self {
-        Self { size, here: Arc::default(), all: Gate::new("a meeting of tasks") }
+        Self {
+            size,
+            here: Arc::default(),
+            all: Gate::new("a meeting of tasks"),
+        }
     }
 
     /// Waits until as many are here as the meeting needs.
@@ -87,6 +103,11 @@ impl Tally {
         self.0.fetch_add(1, Ordering::SeqCst)
     }
 
+    /// Adds one.
+    pub(crate) fn bump(&self) {
+        self.add();
+    }
+
     pub(crate) fn subtract(&self) -> usize {
         self.0.fetch_sub(1, Ordering::SeqCst)
     }
@@ -97,7 +118,7 @@ impl Tally {
 
     /// A value that is counted as long as it lives.
     pub(crate) fn token(&self) -> Token {
-        self.add();
+        self.bump();
         Token(self.clone())
     }
 }

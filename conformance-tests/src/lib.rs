@@ -36,6 +36,10 @@
 mod block_on;
 mod guard;
 mod latch;
+#[expect(
+    clippy::unwrap_used,
+    reason = "these are tests: an unwrap that fails is what they look for"
+)]
 mod laws;
 mod model;
 mod planned;
@@ -87,7 +91,9 @@ impl Suite {
 
 impl fmt::Debug for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Suite").field("trials", &self.trials.len()).finish()
+        f.debug_struct("Suite")
+            .field("trials", &self.trials.len())
+            .finish()
     }
 }
 
@@ -140,7 +146,10 @@ impl Check {
     }
 
     fn failure(name: String, error: String) -> Self {
-        Self { name, run: Box::new(|| Err(error)) }
+        Self {
+            name,
+            run: Box::new(|| Err(error)),
+        }
     }
 
     fn of(backend: &Arc<Backend>, law: Law, quirk: Option<Quirk>) -> Self {
@@ -154,19 +163,27 @@ impl Check {
                 Some(quirk) => quirk.judge(result),
             }
         };
-        Self { name, run: Box::new(run) }
+        Self {
+            name,
+            run: Box::new(run),
+        }
     }
 }
 
 impl fmt::Debug for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Check").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Check")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 fn add_laws(backend: &Arc<Backend>, quirks: &[Quirk], checks: &mut Vec<Check>) {
     let laws = laws::all();
-    let chosen: Vec<Law> = laws.into_iter().filter(|law| law.needs.met_by(backend)).collect();
+    let chosen: Vec<Law> = laws
+        .into_iter()
+        .filter(|law| law.needs.met_by(backend))
+        .collect();
     let prefix = format!("{}::{}", backend.name, backend.form);
     if chosen.is_empty() {
         let error = String::from("not a single law can be tried on this backend");
@@ -174,7 +191,10 @@ fn add_laws(backend: &Arc<Backend>, quirks: &[Quirk], checks: &mut Vec<Check>) {
     }
     for quirk in quirks {
         if !chosen.iter().any(|law| law.name == quirk.trial) {
-            checks.push(Check::failure(format!("{prefix}::quirks::{}", quirk.trial), quirk.unknown()));
+            checks.push(Check::failure(
+                format!("{prefix}::quirks::{}", quirk.trial),
+                quirk.unknown(),
+            ));
         }
     }
     for law in chosen {

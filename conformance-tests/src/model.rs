@@ -215,8 +215,14 @@ impl World {
     }
 
     fn shut_down(&mut self, cancels: bool) {
-        let mode = if cancels { Shutdown::CancelPending } else { Shutdown::Drain };
-        self.pool().shutdown(mode).expect("both modes are for everybody");
+        let mode = if cancels {
+            Shutdown::CancelPending
+        } else {
+            Shutdown::Drain
+        };
+        self.pool()
+            .shutdown(mode)
+            .expect("both modes are for everybody");
         self.shutdown = self.shutdown.max(Some(mode));
         if cancels {
             for task in &mut self.tasks {
@@ -258,7 +264,11 @@ impl Task {
                 Some(future) => future.wait(),
                 None => eventually("a detached task", || self.runs.get() > 0),
             }
-            let outcome = if self.panics { Outcome::Failed } else { Outcome::Succeeded };
+            let outcome = if self.panics {
+                Outcome::Failed
+            } else {
+                Outcome::Succeeded
+            };
             self.state = State::Done(outcome);
         }
         self.check();
@@ -279,7 +289,10 @@ impl Task {
         assert_eq!(future.state(), self.state);
         assert_eq!(future.is_done(), self.state != State::Pending);
         assert_eq!(future.wait_timeout(Duration::ZERO), future.is_done());
-        assert_eq!(future.peek_error().is_some(), self.outcome().is_some_and(is_error));
+        assert_eq!(
+            future.peek_error().is_some(),
+            self.outcome().is_some_and(is_error)
+        );
         self.check();
     }
 
@@ -287,14 +300,18 @@ impl Task {
         let Some(future) = &self.future else { return };
         let told = Arc::clone(&self.told);
         future.on_done(move |outcome| {
-            told.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+            told.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(outcome);
         });
         self.callbacks += 1;
         self.check();
     }
 
     fn take(&mut self) {
-        let Some(future) = self.future.take() else { return };
+        let Some(future) = self.future.take() else {
+            return;
+        };
         match (future.result_timeout(Duration::ZERO), self.outcome()) {
             (Err(future), None) => self.future = Some(future),
             (Ok(Ok(_)), Some(Outcome::Succeeded)) => {}
@@ -319,14 +336,21 @@ impl Task {
             assert_eq!(self.told().len(), 0, "a callback was called too early");
             return;
         };
-        assert_eq!(self.runs.get(), usize::from(outcome != Outcome::Cancelled), "runs");
+        assert_eq!(
+            self.runs.get(),
+            usize::from(outcome != Outcome::Cancelled),
+            "runs"
+        );
         // The thread that settles calls, and may be a moment behind the one that saw the task done.
         eventually("the callbacks", || self.told().len() >= self.callbacks);
         assert_eq!(self.told(), vec![outcome; self.callbacks]);
     }
 
     fn told(&self) -> Vec<Outcome> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

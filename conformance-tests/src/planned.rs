@@ -30,7 +30,10 @@ pub(crate) fn boom_any(number: u64) -> ! {
 /// A text that no other trial panics with.
 pub(crate) fn unique() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("{PREFIX} in callback {}", NEXT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{PREFIX} in callback {}",
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// Keeps planned panics from being printed, for the whole program.
@@ -53,7 +56,10 @@ pub(crate) fn quiet() {
 /// program and trials run at the same time, so each uses a text of its own.
 pub(crate) fn reports(text: &str) -> usize {
     let reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
-    reports.iter().filter(|report| report.as_str() == text).count()
+    reports
+        .iter()
+        .filter(|report| report.as_str() == text)
+        .count()
 }
 
 /// Has the callback hook collect what it is told.
@@ -62,7 +68,10 @@ pub(crate) fn collect() {
     ONCE.call_once(|| {
         executor_core::set_callback_panic_hook(|panic| {
             let text = panic.report().message().to_owned();
-            REPORTS.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+            REPORTS
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(text);
         });
     });
 }

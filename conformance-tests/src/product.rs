@@ -11,15 +11,20 @@ use executor_core::{
 use crate::{
     block_on::{Counting, block_on},
     guard::step,
-    laws::{Bench, Laws, PENDING},
     latch::{Gate, Tally, eventually},
+    laws::{Bench, Laws, PENDING},
     planned,
 };
 
 pub(crate) fn laws(laws: &mut Laws) {
     laws.law("product_of_panic_drop_cancel_wait_callback");
     for panics in [false, true] {
-        for cancel in [Cancel::Never, Cancel::Pending, Cancel::Running, Cancel::Done] {
+        for cancel in [
+            Cancel::Never,
+            Cancel::Pending,
+            Cancel::Running,
+            Cancel::Done,
+        ] {
             let end = if panics { "panics" } else { "returns" };
             let name = format!("a_task_that_{end}_cancelled_{cancel:?}").to_lowercase();
             laws.case(name, PENDING, move |bench| {
@@ -27,9 +32,24 @@ pub(crate) fn laws(laws: &mut Laws) {
                     return;
                 }
                 for drop in [Drop::Pending, Drop::Done, Drop::Never] {
-                    for wait in [Wait::No, Wait::Wait, Wait::Timeout, Wait::Await, Wait::Select] {
+                    for wait in [
+                        Wait::No,
+                        Wait::Wait,
+                        Wait::Timeout,
+                        Wait::Await,
+                        Wait::Select,
+                    ] {
                         for callback in [Callback::No, Callback::Before, Callback::After] {
-                            try_out(bench, Combination { panics, cancel, drop, wait, callback });
+                            try_out(
+                                bench,
+                                Combination {
+                                    panics,
+                                    cancel,
+                                    drop,
+                                    wait,
+                                    callback,
+                                },
+                            );
                         }
                     }
                 }
@@ -85,7 +105,10 @@ enum Callback {
 impl Combination {
     fn outcome(self) -> Outcome {
         match self {
-            Self { cancel: Cancel::Pending, .. } => Outcome::Cancelled,
+            Self {
+                cancel: Cancel::Pending,
+                ..
+            } => Outcome::Cancelled,
             Self { panics: true, .. } => Outcome::Failed,
             Self { panics: false, .. } => Outcome::Succeeded,
         }
@@ -122,7 +145,7 @@ fn try_out(bench: &Bench, of: Combination) {
     };
     let call = |future: &TaskFuture<i32>| {
         let [good, bad] = calls.clone();
-        future.on_done(move |seen| drop((if seen == outcome { good } else { bad }).add()));
+        future.on_done(move |seen| (if seen == outcome { good } else { bad }).bump());
     };
     if of.callback == Callback::Before {
         call(&future);
@@ -130,7 +153,8 @@ fn try_out(bench: &Bench, of: Combination) {
     let counting = Counting::default();
     if of.wait == Wait::Await && !bench.is_deferred() {
         let waker = counting.waker();
-        let polled = std::future::Future::poll(Pin::new(&mut future), &mut Context::from_waker(&waker));
+        let polled =
+            std::future::Future::poll(Pin::new(&mut future), &mut Context::from_waker(&waker));
         assert!(polled.is_pending(), "{of}");
     }
     if of.cancel == Cancel::Pending {
@@ -156,7 +180,9 @@ fn try_out(bench: &Bench, of: Combination) {
             Wait::Timeout => assert!(future.wait_timeout(Duration::from_secs(3600)), "{of}"),
             Wait::Await => taken = Some(block_on(&mut future)),
             Wait::Select => {
-                future = as_completed([future]).next().expect("one future is given back");
+                future = as_completed([future])
+                    .next()
+                    .expect("one future is given back");
             }
         }
         if of.wait != Wait::No || outcome == Outcome::Cancelled {
@@ -178,14 +204,22 @@ fn try_out(bench: &Bench, of: Combination) {
         }
     }
     drop(jam);
-    assert_eq!(runs.get(), usize::from(outcome != Outcome::Cancelled), "runs: {of}");
+    assert_eq!(
+        runs.get(),
+        usize::from(outcome != Outcome::Cancelled),
+        "runs: {of}"
+    );
     assert_eq!(alive.get(), 0, "{of}");
     assert_eq!(counting.handles(), 1, "a waker is kept: {of}");
     let expected = usize::from(callback_is_due);
     // A deferred executor settles on the thread that waits, and a worker is joined by the drop of its
     // pool, so there is nobody left who could call later.
     eventually("the callback", || calls[0].get() >= expected);
-    assert_eq!([calls[0].get(), calls[1].get()], [expected, 0], "calls: {of}");
+    assert_eq!(
+        [calls[0].get(), calls[1].get()],
+        [expected, 0],
+        "calls: {of}"
+    );
 }
 
 fn agrees(result: &Result<i32, TaskError>, outcome: Outcome, of: Combination) {

@@ -202,10 +202,15 @@ impl<E: Executor + Clone + 'static> Factory<E> {
             boxed: |executor| Box::new(Box::new(executor) as Box<dyn LocalExecutor>),
             shared: |executor| Box::new(executor),
             surface: |executor| surface::local(&executor),
-            surface_boxed: |executor| surface::local(&(Box::new(executor) as Box<dyn LocalExecutor>)),
+            surface_boxed: |executor| {
+                surface::local(&(Box::new(executor) as Box<dyn LocalExecutor>))
+            },
             surface_shared: |executor| surface::local(&executor),
         };
-        Self { local: Some(local), ..Self::portable(build) }
+        Self {
+            local: Some(local),
+            ..Self::portable(build)
+        }
     }
 
     /// [`Config::queue`] and [`Config::on_full`] are honoured.
@@ -245,7 +250,9 @@ impl<E: Executor + Clone + 'static> Factory<E> {
     where
         X: Into<Box<dyn Error + Send + Sync>>,
     {
-        self.resize = Some(Arc::new(move |executor, n| resize(executor, n).map_err(Into::into)));
+        self.resize = Some(Arc::new(move |executor, n| {
+            resize(executor, n).map_err(Into::into)
+        }));
         self.offers.resize = true;
         self
     }
@@ -308,7 +315,8 @@ impl<E: Executor + Clone + 'static> Factory<E> {
         });
         let local = self.local.as_ref();
         let own = executor.clone();
-        let local_surface = local.map(|local| (local.surface, local.surface_boxed, local.surface_shared));
+        let local_surface =
+            local.map(|local| (local.surface, local.surface_boxed, local.surface_shared));
         let surface: Box<dyn FnOnce() + Send> = Box::new(move || match form {
             Form::Value => {
                 surface::portable(&own);
@@ -345,7 +353,13 @@ impl<E: Executor + Clone + 'static> Factory<E> {
                 (Box::new(executor), local)
             }
         };
-        Subject { executor, local, resize, wait_idle, surface }
+        Subject {
+            executor,
+            local,
+            resize,
+            wait_idle,
+            surface,
+        }
     }
 }
 

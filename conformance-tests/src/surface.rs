@@ -14,20 +14,31 @@ use crate::{
 };
 
 pub(crate) fn laws(laws: &mut Laws) {
-    laws.law("surface").case("every_call_on_the_executors_own_type", ANY, |bench| {
-        (bench.subject(&Config::workers(2)).surface)();
-    });
+    laws.law("surface")
+        .case("every_call_on_the_executors_own_type", ANY, |bench| {
+            (bench.subject(&Config::workers(2)).surface)();
+        });
 }
 
 /// The calls that every executor has.
 pub(crate) fn portable<E: Executor>(executor: &E) {
     let accepted = "an open executor accepts tasks";
     assert_eq!(value(executor.submit(add::task(1, 2)).expect(accepted)), 3);
-    assert_eq!(value(executor.try_submit(add::task(2, 2)).expect(accepted)), 4);
+    assert_eq!(
+        value(executor.try_submit(add::task(2, 2)).expect(accepted)),
+        4
+    );
     let within = executor.submit_within(Duration::from_secs(1), add::task(3, 2));
     assert_eq!(value(within.expect(accepted)), 5);
     let options = TaskOptions::new().with_name("named");
-    assert_eq!(value(executor.submit_with(options, add::task(4, 2)).expect(accepted)), 6);
+    assert_eq!(
+        value(
+            executor
+                .submit_with(options, add::task(4, 2))
+                .expect(accepted)
+        ),
+        6
+    );
     let sums = executor.map((0..10).map(|n| add::task(n, n)));
     assert_eq!(sums.map(|sum| sum.expect("a sum")).sum::<u64>(), 90);
     assert!(executor.capabilities().workers > 0);
@@ -45,9 +56,15 @@ pub(crate) fn local<E: LocalExecutor>(executor: &E) {
     let named = executor.spawn_with(TaskOptions::new().with_name("named"), || 4);
     assert_eq!(value(named.expect(accepted)), 4);
     let doubles = executor.map_fn(0..10, |n| 2 * n);
-    assert_eq!(doubles.map(|double| double.expect("a number")).sum::<u64>(), 90);
+    assert_eq!(
+        doubles.map(|double| double.expect("a number")).sum::<u64>(),
+        90
+    );
     let text = String::from("borrowed");
     assert_eq!(executor.scope(|s| value(s.spawn(|| text.len()))), 8);
-    assert_eq!(join(executor, || text.len(), || text.is_empty()), (8, false));
+    assert_eq!(
+        join(executor, || text.len(), || text.is_empty()),
+        (8, false)
+    );
     let _hint = executor.wants_work();
 }

@@ -20,98 +20,146 @@ use crate::planned;
 
 /// The sum.
 #[task(crate = "executor_core")]
-pub fn add(a: u64, b: u64) -> u64 { a + b }
+pub fn add(a: u64, b: u64) -> u64 {
+    a + b
+}
 
 /// The length of a text.
 #[task(crate = "executor_core")]
-pub fn length(text: String) -> usize { text.len() }
+pub fn length(text: String) -> usize {
+    text.len()
+}
 
 /// Panics with a text.
 #[task(crate = "executor_core")]
-pub fn panics(number: u64) -> u64 { panic!("{} number {number}", planned::PREFIX) }
+pub fn panics(number: u64) -> u64 {
+    panic!("{} number {number}", planned::PREFIX)
+}
 
 /// Panics with a payload that is no text.
 #[task(crate = "executor_core")]
-pub fn panics_any(number: u64) -> u64 { planned::boom_any(number) }
+pub fn panics_any(number: u64) -> u64 {
+    planned::boom_any(number)
+}
 
 /// Panics if the number is odd.
 #[task(crate = "executor_core")]
 pub fn panics_if_odd(number: u64) -> u64 {
-    assert!(number.is_multiple_of(2), "{}: {number} is odd", planned::PREFIX);
+    assert!(
+        number.is_multiple_of(2),
+        "{}: {number} is odd",
+        planned::PREFIX
+    );
     number
 }
 
 /// Returns an error: which is an output like any other.
 #[task(crate = "executor_core")]
-pub fn returns_error(text: String) -> Result<u64, String> { Err(text) }
+pub fn returns_error(text: String) -> Result<u64, String> {
+    Err(text)
+}
 
 /// The name under which it runs.
 #[task(crate = "executor_core")]
-pub fn own_name() -> Option<String> { context::task_name() }
+pub fn own_name() -> Option<String> {
+    context::task_name()
+}
 
 /// Its argument backwards.
 #[task(crate = "executor_core")]
-pub fn reversed(bytes: Vec<u8>) -> Vec<u8> { bytes.into_iter().rev().collect() }
+pub fn reversed(bytes: Vec<u8>) -> Vec<u8> {
+    bytes.into_iter().rev().collect()
+}
 
 /// Adds one to a counter of the process that runs it; what there was before.
 #[task(crate = "executor_core")]
-pub fn count(counter: usize) -> u64 { COUNTERS[counter].fetch_add(1, Ordering::SeqCst) }
+pub fn count(counter: usize) -> u64 {
+    COUNTERS[counter].fetch_add(1, Ordering::SeqCst)
+}
 
 /// Takes an argument that may not survive the codec.
 #[task(crate = "executor_core")]
-pub fn fickle_argument(argument: Fickle) -> u64 { argument.value }
+pub fn fickle_argument(argument: Fickle) -> u64 {
+    argument.value
+}
 
 /// Gives an output that may not survive the codec.
 #[task(crate = "executor_core")]
-pub fn fickle_output(fails: Fails, value: u64) -> Fickle { Fickle { fails, value } }
+pub fn fickle_output(fails: Fails, value: u64) -> Fickle {
+    Fickle { fails, value }
+}
 
 /// Gives a struct with flattened fields back.
 #[task(crate = "executor_core")]
-pub fn echo_flattened(value: Flattened) -> Flattened { value }
+pub fn echo_flattened(value: Flattened) -> Flattened {
+    value
+}
 
 /// Gives an untagged enum back.
 #[task(crate = "executor_core")]
-pub fn echo_untagged(value: Vec<Untagged>) -> Vec<Untagged> { value }
+pub fn echo_untagged(value: Vec<Untagged>) -> Vec<Untagged> {
+    value
+}
 
 /// Gives an internally tagged enum back.
 #[task(crate = "executor_core")]
-pub fn echo_tagged(value: Vec<Tagged>) -> Vec<Tagged> { value }
+pub fn echo_tagged(value: Vec<Tagged>) -> Vec<Tagged> {
+    value
+}
 
 /// Gives an adjacently tagged enum back.
 #[task(crate = "executor_core")]
-pub fn echo_adjacent(value: Vec<Adjacent>) -> Vec<Adjacent> { value }
+pub fn echo_adjacent(value: Vec<Adjacent>) -> Vec<Adjacent> {
+    value
+}
 
 /// Gives an externally tagged enum back.
 #[task(crate = "executor_core")]
-pub fn echo_external(value: Vec<External>) -> Vec<External> { value }
+pub fn echo_external(value: Vec<External>) -> Vec<External> {
+    value
+}
 
 /// Gives a struct back whose fields may be skipped.
 #[task(crate = "executor_core")]
-pub fn echo_skipping(value: Skipping) -> Skipping { value }
+pub fn echo_skipping(value: Skipping) -> Skipping {
+    value
+}
 
 /// Gives extreme numbers back.
 #[task(crate = "executor_core")]
-pub fn echo_numbers(value: Numbers) -> Numbers { value }
+pub fn echo_numbers(value: Numbers) -> Numbers {
+    value
+}
 
 /// Gives nested options back.
 #[task(crate = "executor_core")]
-pub fn echo_options(value: Vec<Option<u8>>) -> Vec<Option<u8>> { value }
+pub fn echo_options(value: Vec<Option<u8>>) -> Vec<Option<u8>> {
+    value
+}
 
 /// Gives a map back whose keys are no texts.
 #[task(crate = "executor_core")]
-pub fn echo_map(value: BTreeMap<u32, Vec<char>>) -> BTreeMap<u32, Vec<char>> { value }
+pub fn echo_map(value: BTreeMap<u32, Vec<char>>) -> BTreeMap<u32, Vec<char>> {
+    value
+}
 
 /// Gives a text back.
 #[task(crate = "executor_core")]
-pub fn echo_text(value: String) -> String { value }
+pub fn echo_text(value: String) -> String {
+    value
+}
 
 /// Gives units and tuples back.
 #[task(crate = "executor_core")]
-pub fn echo_units(value: ((), (u8, (String,)), Unit)) -> ((), (u8, (String,)), Unit) { value }
+pub fn echo_units(value: ((), (u8, (String,)), Unit)) -> ((), (u8, (String,)), Unit) {
+    value
+}
 
 /// Gives a result back, either side.
 #[task(crate = "executor_core")]
-pub fn echo_results(value: Vec<Result<u8, String>>) -> Vec<Result<u8, String>> { value }
+pub fn echo_results(value: Vec<Result<u8, String>>) -> Vec<Result<u8, String>> {
+    value
+}
 
 /// Counters for tasks that cannot carry one; see [`count`](fn@count).
 pub(crate) static COUNTERS: [AtomicU64; 4096] = [const { AtomicU64::new(0) }; 4096];
@@ -122,7 +170,10 @@ pub(crate) fn counters(how_many: usize) -> std::ops::Range<usize> {
     let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
     let first = *next;
     *next += how_many;
-    assert!(*next <= COUNTERS.len(), "more counters are needed for the trials");
+    assert!(
+        *next <= COUNTERS.len(),
+        "more counters are needed for the trials"
+    );
     first..*next
 }
 

@@ -7,6 +7,9 @@ use executor_core::testing::InlineExecutor;
 
 fn main() -> ExitCode {
     conformance_tests::main(|suite| {
-        suite.add("inline", Factory::local(|_| Ok::<_, Infallible>(InlineExecutor::new())));
+        suite.add(
+            "inline",
+            Factory::local(|_| Ok::<_, Infallible>(InlineExecutor::new())),
+        );
     })
 }

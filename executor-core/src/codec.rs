@@ -59,6 +59,14 @@ pub fn encode<T: Serialize + ?Sized>(
 ///
 /// When the bytes are not a value of this type, or when some are left over.
 pub fn decode<T: DeserializeOwned>(what: Part, bytes: &[u8]) -> Result<T, CodecError> {
+    decode_borrowed(what, bytes)
+}
+
+/// As [`decode`], for a value that refers to the bytes.
+pub(crate) fn decode_borrowed<'de, T: Deserialize<'de>>(
+    what: Part,
+    bytes: &'de [u8],
+) -> Result<T, CodecError> {
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
     let value = T::deserialize(&mut deserializer)
         .map_err(|error| CodecError::new::<T>(what, Direction::Decode, &error))?;

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     PortableTask, TaskError, TaskErrorKind,
     codec::{self, Part},
-    map::chunk,
+    map::encoded,
     panic,
 };
 
@@ -192,7 +192,7 @@ impl Registration {
             signature: T::SIGNATURE,
             type_id: TypeId::of::<T>,
             run: run_one::<T>,
-            run_chunk: chunk::run_encoded::<T>,
+            run_chunk: encoded::run::<T>,
         }
     }
 

@@ -22,13 +22,19 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case("a_name_given_to_one_submission", LOCAL, |bench| {
             let options = TaskOptions::new().with_name("thumbnail of cat.jpg");
-            let future = bench.local(1).spawn_with(options, context::task_name).unwrap();
+            let future = bench
+                .local(1)
+                .spawn_with(options, context::task_name)
+                .unwrap();
             assert_eq!(future.name(), "thumbnail of cat.jpg");
             assert_eq!(value(future).as_deref(), Some("thumbnail of cat.jpg"));
         })
         .case("nothing_outside_of_tasks", ANY, |bench| {
             let _executor = bench.executor();
-            assert_eq!((context::task_name(), context::worker_index()), (None, None));
+            assert_eq!(
+                (context::task_name(), context::worker_index()),
+                (None, None)
+            );
             assert!(!context::stop_requested() && context::check().is_ok());
             assert_eq!(context::with_worker_state(|_: &WorkerState| ()), None);
         })
@@ -42,13 +48,20 @@ pub(crate) fn laws(laws: &mut Laws) {
             };
             let options = TaskOptions::new().with_name("outer");
             let (inner, outer) = value(pool.spawn_with(options, outer).unwrap());
-            assert_eq!((inner.as_deref(), outer.as_deref()), (Some("inner"), Some("outer")));
+            assert_eq!(
+                (inner.as_deref(), outer.as_deref()),
+                (Some("inner"), Some("outer"))
+            );
         })
         .case("the_index_of_the_worker", BACKGROUND, |bench| {
             let (pool, meeting) = (bench.local(2), Meeting::of(2));
             let futures = [(); 2].map(|()| {
                 let meeting = meeting.clone();
-                pool.spawn(move || { meeting.arrive(); context::worker_index() }).unwrap()
+                pool.spawn(move || {
+                    meeting.arrive();
+                    context::worker_index()
+                })
+                .unwrap()
             });
             let mut indices = futures.map(value);
             indices.sort_unstable();
@@ -62,9 +75,9 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case("the_state_of_the_worker", INITIALIZED, |bench| {
             let made = Tally::new();
-            let pool = bench.local_with(&Config::workers(2).initializer(move || {
-                Ok(WorkerState(made.add() as u64))
-            }));
+            let pool = bench.local_with(
+                &Config::workers(2).initializer(move || Ok(WorkerState(made.add() as u64))),
+            );
             let meeting = Meeting::of(2);
             let futures = [(); 2].map(|()| {
                 let meeting = meeting.clone();
@@ -87,22 +100,29 @@ pub(crate) fn laws(laws: &mut Laws) {
             let read = || context::with_worker_state(|state: &WorkerState| state.0);
             assert_eq!(value(bench.local(1).spawn(read).unwrap()), None);
         })
-        .case("a_nested_task_does_not_see_the_signal_of_its_waiter", BACKGROUND, |bench| {
-            let pool = bench.local(1);
-            let (started, gate) = (Gate::new("the outer task"), Gate::new("the signal was sent"));
-            let (inside, closed, own) = (started.clone(), gate.clone(), pool.clone());
-            let outer = pool.spawn(move || {
-                inside.open();
-                closed.wait();
-                let inner = value(own.spawn(context::stop_requested).unwrap());
-                (inner, context::stop_requested())
-            });
-            let outer = outer.unwrap();
-            started.wait();
-            outer.stop(StopLevel::Signal).unwrap();
-            gate.open();
-            assert_eq!(value(outer), (false, true));
-        })
+        .case(
+            "a_nested_task_does_not_see_the_signal_of_its_waiter",
+            BACKGROUND,
+            |bench| {
+                let pool = bench.local(1);
+                let (started, gate) = (
+                    Gate::new("the outer task"),
+                    Gate::new("the signal was sent"),
+                );
+                let (inside, closed, own) = (started.clone(), gate.clone(), pool.clone());
+                let outer = pool.spawn(move || {
+                    inside.open();
+                    closed.wait();
+                    let inner = value(own.spawn(context::stop_requested).unwrap());
+                    (inner, context::stop_requested())
+                });
+                let outer = outer.unwrap();
+                started.wait();
+                outer.stop(StopLevel::Signal).unwrap();
+                gate.open();
+                assert_eq!(value(outer), (false, true));
+            },
+        )
         .case("an_executor_shows_itself", PENDING, |bench| {
             let jam = bench.jam();
             assert!(!format!("{:?}", jam.pool).is_empty());

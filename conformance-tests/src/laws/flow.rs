@@ -12,7 +12,9 @@ use executor_core::{
 };
 use std::sync::atomic::Ordering;
 
-use super::{ANY, BACKGROUND, LOCAL, Laws, PENDING, RESIZE, WAIT_IDLE, jam, number_on, settle::join, value};
+use super::{
+    ANY, BACKGROUND, LOCAL, Laws, PENDING, RESIZE, WAIT_IDLE, jam, number_on, settle::join, value,
+};
 use crate::{
     guard::{step, unit},
     latch::{Gate, Meeting, Tally, eventually},
@@ -24,20 +26,27 @@ pub(crate) fn laws(laws: &mut Laws) {
     laws.law("law18_at_most_once")
         .case("each_accepted_task_runs_once", LOCAL, |bench| {
             let (pool, runs) = (bench.local(2), Runs::new(2000));
-            let futures: Vec<_> = (0..2000).map(|n| pool.spawn(runs.task(n)).unwrap()).collect();
+            let futures: Vec<_> = (0..2000)
+                .map(|n| pool.spawn(runs.task(n)).unwrap())
+                .collect();
             futures.into_iter().for_each(value);
             assert!(runs.all(|runs| runs == 1));
         })
         .case("each_accepted_call_runs_once", ANY, |bench| {
             // The counters are of this process, so only executors of this process can be watched.
             let (executor, mine) = (bench.executor(), counters(4));
-            let futures: Vec<_> =
-                mine.clone().map(|n| executor.submit(count::task(n)).unwrap()).collect();
+            let futures: Vec<_> = mine
+                .clone()
+                .map(|n| executor.submit(count::task(n)).unwrap())
+                .collect();
             for future in futures {
                 assert_eq!(value(future), 0, "the first and only run");
             }
             if bench.capabilities().local {
-                assert!(mine.into_iter().all(|n| COUNTERS[n].load(Ordering::SeqCst) == 1));
+                assert!(
+                    mine.into_iter()
+                        .all(|n| COUNTERS[n].load(Ordering::SeqCst) == 1)
+                );
             }
         })
         .case("under_a_cancel_storm", BACKGROUND, |bench| {
@@ -82,10 +91,15 @@ pub(crate) fn laws(laws: &mut Laws) {
         .case("under_a_cancelling_shutdown", BACKGROUND, |bench| {
             for _ in 0..10 {
                 let (pool, runs) = (bench.local(2), Runs::new(200));
-                let futures: Vec<_> = (0..200).map(|n| pool.spawn(runs.task(n)).unwrap()).collect();
+                let futures: Vec<_> = (0..200)
+                    .map(|n| pool.spawn(runs.task(n)).unwrap())
+                    .collect();
                 pool.shutdown(Shutdown::CancelPending).unwrap();
                 join(&*pool);
-                let cancelled = futures.iter().filter(|future| future.is_cancelled()).count();
+                let cancelled = futures
+                    .iter()
+                    .filter(|future| future.is_cancelled())
+                    .count();
                 assert!(runs.all(|runs| runs <= 1));
                 assert_eq!(runs.sum() + cancelled, 200);
             }
@@ -98,7 +112,12 @@ pub(crate) fn laws(laws: &mut Laws) {
         .case("a_panic_is_no_reason_to_run_again", LOCAL, |bench| {
             let (pool, ran) = (bench.local(2), Tally::new());
             let inside = ran.clone();
-            let future = pool.spawn(move || { inside.add(); crate::planned::boom() }).unwrap();
+            let future = pool
+                .spawn(move || {
+                    inside.add();
+                    crate::planned::boom()
+                })
+                .unwrap();
             let error = super::failure::<executor_core::TaskFuture<()>>(future);
             drop(pool);
             assert_eq!(ran.get(), 1);
@@ -106,22 +125,34 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case("the_error_says_whether_it_may_have_run", PENDING, |bench| {
             let jam = bench.jam();
-            let (cancelled, panicked) = (jam.number(1), jam.pool.spawn(|| crate::planned::boom()).unwrap());
+            let (cancelled, panicked) = (
+                jam.number(1),
+                jam.pool.spawn(|| crate::planned::boom()).unwrap(),
+            );
             cancelled.cancel();
             assert!(!super::failure(cancelled).may_have_run());
             jam.open();
             assert!(super::failure::<executor_core::TaskFuture<()>>(panicked).may_have_run());
             jam.pool.shutdown(Shutdown::Drain).unwrap();
             let refused = jam.pool.map_fn(0..1, |n| n).next().unwrap().unwrap_err();
-            assert!(matches!(refused.kind(), TaskErrorKind::Rejected(_)) && !refused.may_have_run());
+            assert!(
+                matches!(refused.kind(), TaskErrorKind::Rejected(_)) && !refused.may_have_run()
+            );
         });
     laws.law("law19_no_feature_changes_what_does_not_name_it")
-        .case("registering_by_hand_what_is_registered_changes_nothing", ANY, |bench| {
-            let (names, digest) = (Registry::global().names(), Registry::global().digest());
-            crate::tasks::register();
-            assert_eq!((Registry::global().names(), Registry::global().digest()), (names, digest));
-            assert_eq!(value(bench.executor().submit(add::task(1, 1)).unwrap()), 2);
-        })
+        .case(
+            "registering_by_hand_what_is_registered_changes_nothing",
+            ANY,
+            |bench| {
+                let (names, digest) = (Registry::global().names(), Registry::global().digest());
+                crate::tasks::register();
+                assert_eq!(
+                    (Registry::global().names(), Registry::global().digest()),
+                    (names, digest)
+                );
+                assert_eq!(value(bench.executor().submit(add::task(1, 1)).unwrap()), 2);
+            },
+        )
         .case("capabilities_never_change", ANY, |bench| {
             let executor = bench.executor();
             let before = executor.capabilities();
@@ -136,13 +167,17 @@ pub(crate) fn laws(laws: &mut Laws) {
 
 fn more_laws(laws: &mut Laws) {
     laws.law("flow_workers")
-        .case("as_many_tasks_run_at_once_as_there_are_workers", BACKGROUND, |bench| {
-            for workers in [1, 2, 4] {
-                let pool = bench.local(workers);
-                assert_eq!(pool.capabilities().workers, workers);
-                assert_eq!(at_once(&pool, workers), workers);
-            }
-        })
+        .case(
+            "as_many_tasks_run_at_once_as_there_are_workers",
+            BACKGROUND,
+            |bench| {
+                for workers in [1, 2, 4] {
+                    let pool = bench.local(workers);
+                    assert_eq!(pool.capabilities().workers, workers);
+                    assert_eq!(at_once(&pool, workers), workers);
+                }
+            },
+        )
         .case("and_no_more", BACKGROUND, |bench| {
             let (pool, running, most) = (bench.local(2), Tally::new(), Tally::new());
             let futures: Vec<_> = (0..200)
@@ -211,7 +246,10 @@ fn more_laws(laws: &mut Laws) {
             let futures: Vec<_> = (0..300).map(|n| number_on(pool, n)).collect();
             step("wait_idle");
             assert!((subject.wait_idle.as_ref().expect("offered"))(None));
-            assert!(futures.iter().all(Future::is_done), "idle, and a task is not done");
+            assert!(
+                futures.iter().all(Future::is_done),
+                "idle, and a task is not done"
+            );
             let stats = pool.stats();
             assert_eq!((stats.queued, stats.running), (0, 0), "{stats:?}");
         })
@@ -221,33 +259,55 @@ fn more_laws(laws: &mut Laws) {
             let gate = Gate::new("the busy worker");
             jam(pool, &gate);
             let start = Instant::now();
-            assert!(!(subject.wait_idle.as_ref().expect("offered"))(Some(unit())));
+            assert!(!(subject.wait_idle.as_ref().expect("offered"))(
+                Some(unit())
+            ));
             assert!(start.elapsed() >= unit());
             gate.open();
-            assert!((subject.wait_idle.as_ref().expect("offered"))(Some(Duration::from_secs(60))));
+            assert!((subject.wait_idle.as_ref().expect("offered"))(Some(
+                Duration::from_secs(60)
+            )));
         })
-        .case("wait_idle_does_not_count_cancelled_tasks", WAIT_IDLE, |bench| {
-            let subject = bench.subject(&Config::workers(1));
-            let pool = subject.local.as_ref().expect("local");
-            let gate = Gate::new("the busy worker");
-            jam(pool, &gate);
-            let futures: Vec<_> = (0..10).map(|n| number_on(pool, n)).collect();
-            assert!(futures.iter().all(Future::cancel));
-            gate.open();
-            step("wait_idle");
-            assert!((subject.wait_idle.as_ref().expect("offered"))(None));
-        })
+        .case(
+            "wait_idle_does_not_count_cancelled_tasks",
+            WAIT_IDLE,
+            |bench| {
+                let subject = bench.subject(&Config::workers(1));
+                let pool = subject.local.as_ref().expect("local");
+                let gate = Gate::new("the busy worker");
+                jam(pool, &gate);
+                let futures: Vec<_> = (0..10).map(|n| number_on(pool, n)).collect();
+                assert!(futures.iter().all(Future::cancel));
+                gate.open();
+                step("wait_idle");
+                assert!((subject.wait_idle.as_ref().expect("offered"))(None));
+            },
+        )
         .case("the_figures_while_it_works", BACKGROUND, |bench| {
             let jam = bench.jam();
             let _queued: Vec<_> = (0..3).map(|n| jam.number(n)).collect();
             let stats = jam.pool.stats();
-            assert_eq!((stats.workers, stats.queued, stats.running), (1, 3, 1), "{stats:?}");
+            assert_eq!(
+                (stats.workers, stats.queued, stats.running),
+                (1, 3, 1),
+                "{stats:?}"
+            );
             assert_eq!(stats.settled(), 0, "{stats:?}");
         })
         .case("what_is_lacking_has_a_name", ANY, |_| {
-            for feature in [Feature::Kill, Feature::Priorities, Feature::Signal, Feature::Resize] {
+            for feature in [
+                Feature::Kill,
+                Feature::Priorities,
+                Feature::Signal,
+                Feature::Resize,
+            ] {
                 let error = executor_core::Unsupported::new(feature);
-                assert!(error.to_string().starts_with("this executor does not support"), "{error}");
+                assert!(
+                    error
+                        .to_string()
+                        .starts_with("this executor does not support"),
+                    "{error}"
+                );
             }
         });
 }

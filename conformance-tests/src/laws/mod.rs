@@ -1,10 +1,12 @@
 //! The laws, as trials: who they are for, and what they work with.
 
+mod asynchronous;
 mod context;
 mod drops;
 mod flow;
 mod isolate;
 mod map;
+mod map_window;
 mod nested;
 mod queue;
 mod scope;
@@ -12,6 +14,7 @@ mod settle;
 mod shapes;
 mod shutdown;
 mod stop;
+mod timeouts;
 mod together;
 mod wait;
 
@@ -65,29 +68,54 @@ pub(crate) const ANY: Needs = Needs {
 pub(crate) const LOCAL: Needs = Needs { local: true, ..ANY };
 
 /// For local executors in which a task can be pending while the caller goes on.
-pub(crate) const PENDING: Needs = Needs { pending: true, ..LOCAL };
+pub(crate) const PENDING: Needs = Needs {
+    pending: true,
+    ..LOCAL
+};
 
 /// For local executors that run tasks while the caller goes on.
-pub(crate) const BACKGROUND: Needs = Needs { background: true, ..PENDING };
+pub(crate) const BACKGROUND: Needs = Needs {
+    background: true,
+    ..PENDING
+};
 
 /// For those whose queue can have a bound.
-pub(crate) const BOUNDED: Needs = Needs { bounded: true, ..BACKGROUND };
+pub(crate) const BOUNDED: Needs = Needs {
+    bounded: true,
+    ..BACKGROUND
+};
 
 /// For those whose queue can have another order.
-pub(crate) const ORDERED: Needs = Needs { ordered: true, ..BACKGROUND };
+pub(crate) const ORDERED: Needs = Needs {
+    ordered: true,
+    ..BACKGROUND
+};
 
 /// For those whose workers can have an initializer.
-pub(crate) const INITIALIZED: Needs = Needs { initialized: true, ..BACKGROUND };
+pub(crate) const INITIALIZED: Needs = Needs {
+    initialized: true,
+    ..BACKGROUND
+};
 
 /// For those whose number of workers can be changed.
-pub(crate) const RESIZE: Needs = Needs { resize: true, ..BACKGROUND };
+pub(crate) const RESIZE: Needs = Needs {
+    resize: true,
+    ..BACKGROUND
+};
 
 /// For those that can be waited for until they are idle.
-pub(crate) const WAIT_IDLE: Needs = Needs { wait_idle: true, ..BACKGROUND };
+pub(crate) const WAIT_IDLE: Needs = Needs {
+    wait_idle: true,
+    ..BACKGROUND
+};
 
 impl Needs {
     pub(crate) fn met_by(self, backend: &Backend) -> bool {
-        let Backend { capabilities, offers, .. } = backend;
+        let Backend {
+            capabilities,
+            offers,
+            ..
+        } = backend;
         (!self.local || capabilities.local)
             && (!self.pending || capabilities.background || offers.deferred)
             && (!self.background || capabilities.background)
@@ -101,7 +129,10 @@ impl Needs {
 
 /// All laws.
 pub(crate) fn all() -> Vec<Law> {
-    let mut laws = Laws { list: Vec::new(), group: "" };
+    let mut laws = Laws {
+        list: Vec::new(),
+        group: "",
+    };
     for add in [
         settle::laws,
         together::laws,
@@ -111,9 +142,12 @@ pub(crate) fn all() -> Vec<Law> {
         stop::laws,
         shutdown::laws,
         wait::laws,
+        timeouts::laws,
+        asynchronous::laws,
         nested::laws,
         queue::laws,
         map::laws,
+        map_window::laws,
         flow::laws,
         scope::laws,
         context::laws,
@@ -147,8 +181,15 @@ impl Laws {
         run: impl FnOnce(&Bench) + Send + 'static,
     ) -> &mut Self {
         let name = format!("{}::{}", self.group, name.as_ref());
-        debug_assert!(self.list.iter().all(|law| law.name != name), "two trials named {name}");
-        self.list.push(Law { name, needs, run: Box::new(run) });
+        debug_assert!(
+            self.list.iter().all(|law| law.name != name),
+            "two trials named {name}"
+        );
+        self.list.push(Law {
+            name,
+            needs,
+            run: Box::new(run),
+        });
         self
     }
 }
@@ -190,7 +231,9 @@ impl Bench {
     }
 
     pub(crate) fn local_with(&self, config: &Config) -> Box<dyn LocalExecutor> {
-        self.subject(config).local.expect("trials with closures are only for local executors")
+        self.subject(config)
+            .local
+            .expect("trials with closures are only for local executors")
     }
 
     /// A local executor with one worker, which is busy until the jam is opened: whatever is submitted
@@ -254,7 +297,8 @@ impl Drop for Jam {
 
 #[track_caller]
 pub(crate) fn number_on(pool: &Box<dyn LocalExecutor>, number: u64) -> TaskFuture<u64> {
-    pool.spawn(move || number).expect("an open pool accepts tasks")
+    pool.spawn(move || number)
+        .expect("an open pool accepts tasks")
 }
 
 /// The result of a task that must have one.

@@ -9,13 +9,20 @@ use executor_core::{
 };
 
 use super::{BACKGROUND, LOCAL, Laws, number_on, value};
-use crate::{block_on::block_on, guard::step, latch::{Gate, Tally}, planned};
+use crate::{
+    block_on::block_on,
+    guard::step,
+    latch::{Gate, Tally},
+    planned,
+};
 
 type Pool = Box<dyn LocalExecutor>;
 
 /// Ways to wait for tasks that give 1 and 2; each gives their sum.
 const WAITS: [(&str, fn(&Pool) -> u64); 18] = [
-    ("result", |pool| value(number_on(pool, 1)) + value(number_on(pool, 2))),
+    ("result", |pool| {
+        value(number_on(pool, 1)) + value(number_on(pool, 2))
+    }),
     ("result_of_the_older_first", |pool| {
         let (a, b) = (number_on(pool, 1), number_on(pool, 2));
         value(a) + value(b)
@@ -35,19 +42,37 @@ const WAITS: [(&str, fn(&Pool) -> u64); 18] = [
     }),
     ("wait_all_completed", |pool| {
         let futures = [number_on(pool, 1), number_on(pool, 2)];
-        wait(futures, ReturnWhen::AllCompleted, None).done.into_iter().map(value).sum()
+        wait(futures, ReturnWhen::AllCompleted, None)
+            .done
+            .into_iter()
+            .map(value)
+            .sum()
     }),
     ("wait_first_completed", |pool| {
         let futures = [number_on(pool, 1), number_on(pool, 2)];
         let waited = wait(futures, ReturnWhen::FirstCompleted, None);
         assert!(!waited.done.is_empty());
-        waited.done.into_iter().chain(waited.not_done).map(value).sum()
+        waited
+            .done
+            .into_iter()
+            .chain(waited.not_done)
+            .map(value)
+            .sum()
     }),
-    ("as_completed", |pool| as_completed([number_on(pool, 1), number_on(pool, 2)]).map(value).sum()),
+    ("as_completed", |pool| {
+        as_completed([number_on(pool, 1), number_on(pool, 2)])
+            .map(value)
+            .sum()
+    }),
     ("join_all", |pool| {
-        join_all([number_on(pool, 1), number_on(pool, 2)]).into_iter().map(Result::unwrap).sum()
+        join_all([number_on(pool, 1), number_on(pool, 2)])
+            .into_iter()
+            .map(Result::unwrap)
+            .sum()
     }),
-    ("first_ok", |pool| first_ok([number_on(pool, 3), number_on(pool, 3)]).unwrap()),
+    ("first_ok", |pool| {
+        first_ok([number_on(pool, 3), number_on(pool, 3)]).unwrap()
+    }),
     ("scope", |pool| {
         let (mut a, mut b) = (0, 0);
         pool.scope(|s| {
@@ -60,13 +85,22 @@ const WAITS: [(&str, fn(&Pool) -> u64); 18] = [
         let (a, b) = fork(pool, || 1, || 2);
         a + b
     }),
-    ("map", |pool| pool.map_fn(1..=2, |n| n).map(Result::unwrap).sum()),
-    ("map_unordered", |pool| pool.map_fn(1..=2, |n| n).unordered().map(Result::unwrap).sum()),
+    ("map", |pool| {
+        pool.map_fn(1..=2, |n| n).map(Result::unwrap).sum()
+    }),
+    ("map_unordered", |pool| {
+        pool.map_fn(1..=2, |n| n)
+            .unordered()
+            .map(Result::unwrap)
+            .sum()
+    }),
     ("then", |pool| {
         let next = pool.clone();
         value(number_on(pool, 1).then(move |n| next.spawn(move || n + 2).unwrap()))
     }),
-    ("future_map", |pool| value(Future::map(number_on(pool, 1), |n| n + 2))),
+    ("future_map", |pool| {
+        value(Future::map(number_on(pool, 1), |n| n + 2))
+    }),
     ("shared", |pool| {
         let shared = number_on(pool, 3).shared();
         assert_eq!(value(shared.clone()), 3);
@@ -81,20 +115,24 @@ pub(crate) fn laws(laws: &mut Laws) {
     laws.law("law14_a_wait_from_inside_a_worker_never_deadlocks");
     for (name, waits) in WAITS {
         for workers in [1, 2] {
-            laws.case(format!("{name}_in_a_pool_of_{workers}"), LOCAL, move |bench| {
-                let pool = bench.local(workers);
-                // More waiting tasks than workers, so that nobody is free to help.
-                let futures: Vec<_> = (0..4)
-                    .map(|_| {
-                        let own = pool.clone();
-                        pool.spawn(move || waits(&own)).unwrap()
-                    })
-                    .collect();
-                for future in futures {
-                    step(name);
-                    assert_eq!(value(future), 3);
-                }
-            });
+            laws.case(
+                format!("{name}_in_a_pool_of_{workers}"),
+                LOCAL,
+                move |bench| {
+                    let pool = bench.local(workers);
+                    // More waiting tasks than workers, so that nobody is free to help.
+                    let futures: Vec<_> = (0..4)
+                        .map(|_| {
+                            let own = pool.clone();
+                            pool.spawn(move || waits(&own)).unwrap()
+                        })
+                        .collect();
+                    for future in futures {
+                        step(name);
+                        assert_eq!(value(future), 3);
+                    }
+                },
+            );
         }
     }
     laws.case("many_levels_deep", LOCAL, |bench| {
@@ -123,16 +161,33 @@ pub(crate) fn laws(laws: &mut Laws) {
         let pool = bench.local(2);
         let (started, gate) = (Gate::new("the other task"), Gate::new("its end"));
         let (inside, closed) = (started.clone(), gate.clone());
-        let other = pool.spawn(move || { inside.open(); closed.wait(); 4 }).unwrap();
+        let other = pool
+            .spawn(move || {
+                inside.open();
+                closed.wait();
+                4
+            })
+            .unwrap();
         started.wait();
-        let waiter = pool.spawn(move || { gate.open(); value(other) }).unwrap();
+        let waiter = pool
+            .spawn(move || {
+                gate.open();
+                value(other)
+            })
+            .unwrap();
         assert_eq!(value(waiter), 4);
     })
     .case("a_wait_that_gives_up", BACKGROUND, |bench| {
         let pool = bench.local(2);
         let (started, gate) = (Gate::new("the other task"), Gate::new("its end"));
         let (inside, closed) = (started.clone(), gate.clone());
-        let other = pool.spawn(move || { inside.open(); closed.wait(); 4 }).unwrap();
+        let other = pool
+            .spawn(move || {
+                inside.open();
+                closed.wait();
+                4
+            })
+            .unwrap();
         started.wait();
         let waits = move || other.result_timeout(Duration::from_millis(1)).is_err();
         assert!(value(pool.spawn(waits).unwrap()));
@@ -148,7 +203,9 @@ pub(crate) fn laws(laws: &mut Laws) {
         assert!(value(outer.unwrap()));
     });
     laws.law("law14_the_waiter_runs_the_very_task_it_waits_for")
-        .case("result", BACKGROUND, |bench| no_stranger(&bench.local(1), |child| value(child)))
+        .case("result", BACKGROUND, |bench| {
+            no_stranger(&bench.local(1), |child| value(child))
+        })
         .case("wait_timeout", BACKGROUND, |bench| {
             no_stranger(&bench.local(1), |child| {
                 assert!(child.wait_timeout(Duration::from_secs(60)));
@@ -157,11 +214,17 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case("wait", BACKGROUND, |bench| {
             no_stranger(&bench.local(1), |child| {
-                value(wait([child], ReturnWhen::FirstCompleted, None).done.remove(0))
+                value(
+                    wait([child], ReturnWhen::FirstCompleted, None)
+                        .done
+                        .remove(0),
+                )
             });
         })
         .case("as_completed", BACKGROUND, |bench| {
-            no_stranger(&bench.local(1), |child| as_completed([child]).map(value).sum());
+            no_stranger(&bench.local(1), |child| {
+                as_completed([child]).map(value).sum()
+            });
         })
         .case("await", BACKGROUND, |bench| {
             no_stranger(&bench.local(1), |child| block_on(child).unwrap());
@@ -185,21 +248,32 @@ pub(crate) fn laws(laws: &mut Laws) {
                 value(child)
             });
         })
-        .case("a_thread_that_is_no_worker_runs_nothing", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let here = std::thread::current().id();
-            let future = jam.pool.spawn(move || std::thread::current().id() != here).unwrap();
-            assert!(!future.wait_timeout(Duration::from_millis(1)));
-            jam.open();
-            assert!(value(future), "a worker ran it");
-        })
-        .case("a_worker_of_another_pool_runs_nothing", BACKGROUND, |bench| {
-            let (a, b) = (bench.local(1), bench.local(1));
-            let thread = || std::thread::current().id();
-            let a_worker = value(a.spawn(thread).unwrap());
-            let ran_on = value(a.spawn(move || value(b.spawn(thread).unwrap())).unwrap());
-            assert_ne!(a_worker, ran_on);
-        });
+        .case(
+            "a_thread_that_is_no_worker_runs_nothing",
+            BACKGROUND,
+            |bench| {
+                let jam = bench.jam();
+                let here = std::thread::current().id();
+                let future = jam
+                    .pool
+                    .spawn(move || std::thread::current().id() != here)
+                    .unwrap();
+                assert!(!future.wait_timeout(Duration::from_millis(1)));
+                jam.open();
+                assert!(value(future), "a worker ran it");
+            },
+        )
+        .case(
+            "a_worker_of_another_pool_runs_nothing",
+            BACKGROUND,
+            |bench| {
+                let (a, b) = (bench.local(1), bench.local(1));
+                let thread = || std::thread::current().id();
+                let a_worker = value(a.spawn(thread).unwrap());
+                let ran_on = value(a.spawn(move || value(b.spawn(thread).unwrap())).unwrap());
+                assert_ne!(a_worker, ran_on);
+            },
+        );
 }
 
 thread_local! {
@@ -219,7 +293,14 @@ fn no_stranger(
     let outer = pool.spawn(move || {
         let stranger = || {
             let met = met.clone();
-            drop(own.spawn(move || if WAITING.get() { met.add(); }).unwrap());
+            drop(
+                own.spawn(move || {
+                    if WAITING.get() {
+                        met.add();
+                    }
+                })
+                .unwrap(),
+            );
         };
         stranger();
         let child = number_on(&own, 8);

@@ -1,6 +1,9 @@
 //! Law 16: queues are bounded or explicitly unbounded; what happens when one is full is a choice.
 
-use std::{thread, time::{Duration, Instant}};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use executor_core::{
     ExecutorExt as _, Future, LocalExecutorExt as _, Reason, Shutdown, Task as _, join as fork,
@@ -15,8 +18,11 @@ use crate::{
     tasks::add,
 };
 
-const POLICIES: [(OnFull, &str); 3] =
-    [(OnFull::Block, "block"), (OnFull::Reject, "reject"), (OnFull::CallerRuns, "caller_runs")];
+const POLICIES: [(OnFull, &str); 3] = [
+    (OnFull::Block, "block"),
+    (OnFull::Reject, "reject"),
+    (OnFull::CallerRuns, "caller_runs"),
+];
 
 pub(crate) fn laws(laws: &mut Laws) {
     laws.law("law16_a_full_queue_blocks_refuses_or_runs_in_the_caller")
@@ -42,7 +48,10 @@ pub(crate) fn laws(laws: &mut Laws) {
             let text = String::from("captured");
             let error = jam.pool.spawn(move || text).unwrap_err();
             assert!(error.is_full() && !error.is_timed_out(), "{error}");
-            assert!(matches!(error.reason(), Reason::Full { bound: 1 }), "{error}");
+            assert!(
+                matches!(error.reason(), Reason::Full { bound: 1 }),
+                "{error}"
+            );
             assert_eq!(error.into_task()(), "captured");
             let error = jam.pool.submit(add::task(40, 2)).unwrap_err();
             assert_eq!(error.into_task().run(), 42);
@@ -62,7 +71,10 @@ pub(crate) fn laws(laws: &mut Laws) {
                     accepted.open();
                     value(future)
                 });
-                assert!(!accepted.opens_within(crate::guard::unit()), "there is no room");
+                assert!(
+                    !accepted.opens_within(crate::guard::unit()),
+                    "there is no room"
+                );
                 jam.open();
                 accepted.wait();
                 assert_eq!(submitter.join().unwrap(), 5);
@@ -72,10 +84,16 @@ pub(crate) fn laws(laws: &mut Laws) {
             let pool = bench.local_with(&Config::workers(2).queue(2, OnFull::Block));
             let sum: u64 = thread::scope(|scope| {
                 let submitters: Vec<_> = (0..4)
-                    .map(|_| scope.spawn(|| (0..50).map(|n| number_on(&pool, n)).collect::<Vec<_>>()))
+                    .map(|_| {
+                        scope.spawn(|| (0..50).map(|n| number_on(&pool, n)).collect::<Vec<_>>())
+                    })
                     .collect();
                 step("blocked submitters");
-                submitters.into_iter().flat_map(|s| s.join().unwrap()).map(value).sum()
+                submitters
+                    .into_iter()
+                    .flat_map(|s| s.join().unwrap())
+                    .map(value)
+                    .sum()
             });
             assert_eq!(sum, 4 * 1225);
         })
@@ -86,7 +104,9 @@ pub(crate) fn laws(laws: &mut Laws) {
                     let submitter = scope.spawn(|| jam.pool.spawn(|| 41));
                     assert!(!submitter.is_finished());
                     jam.pool.shutdown(mode).unwrap();
-                    eventually("the blocked submitter to come back", || submitter.is_finished());
+                    eventually("the blocked submitter to come back", || {
+                        submitter.is_finished()
+                    });
                     let error = submitter.join().unwrap().unwrap_err();
                     assert!(error.is_shut_down(), "{error}");
                     assert_eq!(error.into_task()(), 41);
@@ -121,59 +141,103 @@ pub(crate) fn laws(laws: &mut Laws) {
         .case("submit_within_no_time_is_try_submit", BOUNDED, |bench| {
             let jam = full(bench, OnFull::Block);
             let start = Instant::now();
-            let error = jam.pool.submit_within(Duration::ZERO, add::task(40, 2)).unwrap_err();
-            assert!(error.is_full() && start.elapsed() < Duration::from_secs(5), "{error}");
+            let error = jam
+                .pool
+                .submit_within(Duration::ZERO, add::task(40, 2))
+                .unwrap_err();
+            assert!(
+                error.is_full() && start.elapsed() < Duration::from_secs(5),
+                "{error}"
+            );
             assert_eq!(error.into_task().run(), 42);
         });
     for (policy, name) in POLICIES {
-        laws.case(format!("try_submit_is_refused_under_{name}"), BOUNDED, move |bench| {
-            let jam = full(bench, policy);
-            let error = jam.pool.try_spawn(|| 41).unwrap_err();
-            assert!(matches!(error.reason(), Reason::Full { bound: 1 }), "{error}");
-            assert_eq!(error.into_task()(), 41);
-            let error = jam.pool.try_submit(add::task(40, 2)).unwrap_err();
-            assert_eq!(error.into_task().run(), 42);
-        })
-        .case(format!("submit_within_times_out_under_{name}"), BOUNDED, move |bench| {
-            let jam = full(bench, policy);
-            let error = jam.pool.spawn_within(crate::guard::unit(), || 41).unwrap_err();
-            assert!(error.is_timed_out(), "{error}");
-            assert_eq!(error.into_task()(), 41);
-        })
-        .case(format!("map_goes_through_under_{name}"), BOUNDED, move |bench| {
-            let pool = bench.local_with(&Config::workers(2).queue(1, policy));
-            step("a map through a narrow queue");
-            let sum: u64 = pool.map_fn(0..300_u64, |n| n).map(Result::unwrap).sum();
-            assert_eq!(sum, 300 * 299 / 2);
-        })
-        .case(format!("map_in_a_worker_goes_through_under_{name}"), BOUNDED, move |bench| {
-            let pool = bench.local_with(&Config::workers(1).queue(1, policy));
-            let own = pool.clone();
-            let sum = move || own.map_fn(0..100_u64, |n| n).map(Result::unwrap).sum::<u64>();
-            assert_eq!(value(pool.spawn(sum).unwrap()), 4950);
-        })
-        .case(format!("scope_goes_through_under_{name}"), BOUNDED, move |bench| {
-            let pool = bench.local_with(&Config::workers(1).queue(1, policy));
-            let ran = Tally::new();
-            step("a scope through a narrow queue");
-            pool.scope(|s| (0..50).for_each(|_| drop(s.spawn(|| ran.add()))));
-            assert_eq!(ran.get(), 50);
-        })
-        .case(format!("scope_in_a_worker_goes_through_under_{name}"), BOUNDED, move |bench| {
-            let pool = bench.local_with(&Config::workers(1).queue(1, policy));
-            let own = pool.clone();
-            let all = move || {
+        laws.case(
+            format!("try_submit_is_refused_under_{name}"),
+            BOUNDED,
+            move |bench| {
+                let jam = full(bench, policy);
+                let error = jam.pool.try_spawn(|| 41).unwrap_err();
+                assert!(
+                    matches!(error.reason(), Reason::Full { bound: 1 }),
+                    "{error}"
+                );
+                assert_eq!(error.into_task()(), 41);
+                let error = jam.pool.try_submit(add::task(40, 2)).unwrap_err();
+                assert_eq!(error.into_task().run(), 42);
+            },
+        )
+        .case(
+            format!("submit_within_times_out_under_{name}"),
+            BOUNDED,
+            move |bench| {
+                let jam = full(bench, policy);
+                let error = jam
+                    .pool
+                    .spawn_within(crate::guard::unit(), || 41)
+                    .unwrap_err();
+                assert!(error.is_timed_out(), "{error}");
+                assert_eq!(error.into_task()(), 41);
+            },
+        )
+        .case(
+            format!("map_goes_through_under_{name}"),
+            BOUNDED,
+            move |bench| {
+                let pool = bench.local_with(&Config::workers(2).queue(1, policy));
+                step("a map through a narrow queue");
+                let sum: u64 = pool.map_fn(0..300_u64, |n| n).map(Result::unwrap).sum();
+                assert_eq!(sum, 300 * 299 / 2);
+            },
+        )
+        .case(
+            format!("map_in_a_worker_goes_through_under_{name}"),
+            BOUNDED,
+            move |bench| {
+                let pool = bench.local_with(&Config::workers(1).queue(1, policy));
+                let own = pool.clone();
+                let sum = move || {
+                    own.map_fn(0..100_u64, |n| n)
+                        .map(Result::unwrap)
+                        .sum::<u64>()
+                };
+                assert_eq!(value(pool.spawn(sum).unwrap()), 4950);
+            },
+        )
+        .case(
+            format!("scope_goes_through_under_{name}"),
+            BOUNDED,
+            move |bench| {
+                let pool = bench.local_with(&Config::workers(1).queue(1, policy));
                 let ran = Tally::new();
-                own.scope(|s| (0..50).for_each(|_| drop(s.spawn(|| ran.add()))));
-                ran.get()
-            };
-            assert_eq!(value(pool.spawn(all).unwrap()), 50);
-        })
-        .case(format!("join_goes_through_under_{name}"), BOUNDED, move |bench| {
-            let jam = full(bench, policy);
-            step("a fork over a full pool");
-            assert_eq!(fork(&jam.pool, || 1, || 2), (1, 2));
-        });
+                step("a scope through a narrow queue");
+                pool.scope(|s| (0..50).for_each(|_| drop(s.spawn(|| ran.add()))));
+                assert_eq!(ran.get(), 50);
+            },
+        )
+        .case(
+            format!("scope_in_a_worker_goes_through_under_{name}"),
+            BOUNDED,
+            move |bench| {
+                let pool = bench.local_with(&Config::workers(1).queue(1, policy));
+                let own = pool.clone();
+                let all = move || {
+                    let ran = Tally::new();
+                    own.scope(|s| (0..50).for_each(|_| drop(s.spawn(|| ran.add()))));
+                    ran.get()
+                };
+                assert_eq!(value(pool.spawn(all).unwrap()), 50);
+            },
+        )
+        .case(
+            format!("join_goes_through_under_{name}"),
+            BOUNDED,
+            move |bench| {
+                let jam = full(bench, policy);
+                step("a fork over a full pool");
+                assert_eq!(fork(&jam.pool, || 1, || 2), (1, 2));
+            },
+        );
     }
     laws.law("law16_a_worker_that_submits_to_its_own_full_pool_never_waits_for_itself")
         .case("block", BOUNDED, |bench| {
@@ -198,7 +262,12 @@ pub(crate) fn laws(laws: &mut Laws) {
         .case("unbounded", BACKGROUND, |bench| {
             let pool = bench.local(1);
             let own = pool.clone();
-            let many = move || (0..1000).map(|n| number_on(&own, n)).map(value).sum::<u64>();
+            let many = move || {
+                (0..1000)
+                    .map(|n| number_on(&own, n))
+                    .map(value)
+                    .sum::<u64>()
+            };
             assert_eq!(value(pool.spawn(many).unwrap()), 499_500);
         });
 }

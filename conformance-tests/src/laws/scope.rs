@@ -18,7 +18,8 @@ pub(crate) fn laws(laws: &mut Laws) {
     laws.law("scope_joins_all_closures_before_it_returns")
         .case("borrowed_data", LOCAL, |bench| {
             let (pool, text) = (bench.local(2), String::from("borrowed"));
-            let length = pool.scope(|s| value(s.spawn(|| text.len())) + value(s.spawn(|| text.len())));
+            let length =
+                pool.scope(|s| value(s.spawn(|| text.len())) + value(s.spawn(|| text.len())));
             assert_eq!(length, 16);
         })
         .case("mutably_borrowed_data", LOCAL, |bench| {
@@ -41,7 +42,10 @@ pub(crate) fn laws(laws: &mut Laws) {
             let (pool, meeting, ended) = (bench.local(2), Meeting::of(2), Tally::new());
             pool.scope(|s| {
                 for _ in 0..2 {
-                    drop(s.spawn(|| { meeting.arrive(); ended.add() }));
+                    drop(s.spawn(|| {
+                        meeting.arrive();
+                        ended.add()
+                    }));
                 }
             });
             assert_eq!(ended.get(), 2);
@@ -68,7 +72,13 @@ pub(crate) fn laws(laws: &mut Laws) {
             let own = pool.clone();
             let sum = move || {
                 let numbers = [1, 2, 3];
-                own.scope(|s| numbers.map(|n| s.spawn(move || n)).map(value).iter().sum::<u64>())
+                own.scope(|s| {
+                    numbers
+                        .map(|n| s.spawn(move || n))
+                        .map(value)
+                        .iter()
+                        .sum::<u64>()
+                })
             };
             assert_eq!(value(pool.spawn(sum).unwrap()), 6);
         })
@@ -76,50 +86,73 @@ pub(crate) fn laws(laws: &mut Laws) {
             let pool = bench.local(2);
             let (bad, good) = pool.scope(|s| {
                 let (bad, good) = (s.spawn(|| planned::boom()), s.spawn(|| 4));
-                (failure::<executor_core::TaskFuture<()>>(bad).is_panicked(), value(good))
+                (
+                    failure::<executor_core::TaskFuture<()>>(bad).is_panicked(),
+                    value(good),
+                )
             });
             assert_eq!((bad, good), (true, 4));
         })
-        .case("a_panic_in_a_closure_that_nobody_looks_at", LOCAL, |bench| {
-            let pool = bench.local(2);
-            let ran = Tally::new();
-            pool.scope(|s| {
-                drop(s.spawn(|| planned::boom()));
-                drop(s.spawn(|| ran.add()));
-            });
-            assert_eq!(ran.get(), 1);
-        })
-        .case("a_panic_in_the_body_waits_for_the_closures", LOCAL, |bench| {
-            let (pool, ran) = (bench.local(2), Tally::new());
-            let panicked = catch_unwind(AssertUnwindSafe(|| {
+        .case(
+            "a_panic_in_a_closure_that_nobody_looks_at",
+            LOCAL,
+            |bench| {
+                let pool = bench.local(2);
+                let ran = Tally::new();
                 pool.scope(|s| {
-                    (0..50).for_each(|_| drop(s.spawn(|| ran.add())));
-                    planned::boom_any(3);
-                })
-            }));
-            let payload = panicked.expect_err("the panic of the body comes up");
-            assert_eq!(payload.downcast_ref(), Some(&planned::Planned(3)));
-            assert_eq!(ran.get(), 50, "every closure was over before");
-        })
-        .case("a_panic_in_the_body_while_a_closure_runs", BACKGROUND, |bench| {
-            let pool = bench.local(1);
-            let (started, ended) = (Gate::new("the closure"), Tally::new());
-            let panicked = catch_unwind(AssertUnwindSafe(|| {
-                pool.scope(|s| {
-                    drop(s.spawn(|| { started.open(); thread::yield_now(); ended.add() }));
-                    started.wait();
-                    planned::boom();
-                })
-            }));
-            assert!(panicked.is_err());
-            assert_eq!(ended.get(), 1);
-        })
-        .case("a_cancelled_closure_is_not_waited_for", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            step("a scope whose only closure is cancelled");
-            let cancelled = jam.pool.scope(|s| s.spawn(|| 1).cancel());
-            assert!(cancelled);
-        })
+                    drop(s.spawn(|| planned::boom()));
+                    drop(s.spawn(|| ran.add()));
+                });
+                assert_eq!(ran.get(), 1);
+            },
+        )
+        .case(
+            "a_panic_in_the_body_waits_for_the_closures",
+            LOCAL,
+            |bench| {
+                let (pool, ran) = (bench.local(2), Tally::new());
+                let panicked = catch_unwind(AssertUnwindSafe(|| {
+                    pool.scope(|s| {
+                        (0..50).for_each(|_| drop(s.spawn(|| ran.add())));
+                        planned::boom_any(3);
+                    })
+                }));
+                let payload = panicked.expect_err("the panic of the body comes up");
+                assert_eq!(payload.downcast_ref(), Some(&planned::Planned(3)));
+                assert_eq!(ran.get(), 50, "every closure was over before");
+            },
+        )
+        .case(
+            "a_panic_in_the_body_while_a_closure_runs",
+            BACKGROUND,
+            |bench| {
+                let pool = bench.local(1);
+                let (started, ended) = (Gate::new("the closure"), Tally::new());
+                let panicked = catch_unwind(AssertUnwindSafe(|| {
+                    pool.scope(|s| {
+                        drop(s.spawn(|| {
+                            started.open();
+                            thread::yield_now();
+                            ended.add()
+                        }));
+                        started.wait();
+                        planned::boom();
+                    })
+                }));
+                assert!(panicked.is_err());
+                assert_eq!(ended.get(), 1);
+            },
+        )
+        .case(
+            "a_cancelled_closure_is_not_waited_for",
+            BACKGROUND,
+            |bench| {
+                let jam = bench.jam();
+                step("a scope whose only closure is cancelled");
+                let cancelled = jam.pool.scope(|s| s.spawn(|| 1).cancel());
+                assert!(cancelled);
+            },
+        )
         .case("a_future_may_outlive_the_scope", LOCAL, |bench| {
             let pool = bench.local(2);
             let future = pool.scope(|s| s.spawn(|| 7));
@@ -146,7 +179,9 @@ pub(crate) fn laws(laws: &mut Laws) {
             let (pool, ran) = (bench.local(2), Tally::new());
             thread::scope(|threads| {
                 for _ in 0..4 {
-                    threads.spawn(|| pool.scope(|s| (0..50).for_each(|_| drop(s.spawn(|| ran.add())))));
+                    threads.spawn(|| {
+                        pool.scope(|s| (0..50).for_each(|_| drop(s.spawn(|| ran.add()))))
+                    });
                 }
             });
             assert_eq!(ran.get(), 200);
@@ -167,9 +202,15 @@ fn join_laws(laws: &mut Laws) {
         .case("a_panics", LOCAL, |bench| {
             let (pool, ran) = (bench.local(2), Tally::new());
             for n in 0..20 {
-                let b = || { ran.add(); };
-                let joined = catch_unwind(AssertUnwindSafe(|| fork(&pool, || planned::boom_any(n), b)));
-                assert_eq!(joined.unwrap_err().downcast_ref(), Some(&planned::Planned(n)));
+                let b = || {
+                    ran.add();
+                };
+                let joined =
+                    catch_unwind(AssertUnwindSafe(|| fork(&pool, || planned::boom_any(n), b)));
+                assert_eq!(
+                    joined.unwrap_err().downcast_ref(),
+                    Some(&planned::Planned(n))
+                );
             }
             assert!(ran.get() <= 20);
             assert_eq!(value(number_on(&pool, 1)), 1);
@@ -177,10 +218,18 @@ fn join_laws(laws: &mut Laws) {
         .case("b_panics", LOCAL, |bench| {
             let (pool, ran) = (bench.local(2), Tally::new());
             for n in 0..20 {
-                let a = || { ran.add(); };
-                let joined = catch_unwind(AssertUnwindSafe(|| fork(&pool, a, || planned::boom_any(n))));
+                let a = || {
+                    ran.add();
+                };
+                let joined =
+                    catch_unwind(AssertUnwindSafe(|| fork(&pool, a, || planned::boom_any(n))));
                 let payload = joined.map(|((), ())| ()).unwrap_err();
-                assert_eq!(payload.downcast_ref(), Some(&planned::Planned(n)), "{}", text(&*payload));
+                assert_eq!(
+                    payload.downcast_ref(),
+                    Some(&planned::Planned(n)),
+                    "{}",
+                    text(&*payload)
+                );
             }
             assert_eq!(ran.get(), 20);
         })
@@ -197,7 +246,11 @@ fn join_laws(laws: &mut Laws) {
             let pool = bench.local(2);
             let (started, ended) = (Gate::new("the other side"), Tally::new());
             for _ in 0..10 {
-                let b = || { started.open(); thread::yield_now(); ended.add(); };
+                let b = || {
+                    started.open();
+                    thread::yield_now();
+                    ended.add();
+                };
                 let a = || {
                     started.opens_within(std::time::Duration::from_millis(2));
                     planned::boom();
@@ -219,7 +272,10 @@ fn join_laws(laws: &mut Laws) {
         .case("deep", LOCAL, |bench| {
             let pool = bench.local(2);
             let own = pool.clone();
-            assert_eq!(value(pool.spawn(move || sum(&own, 0, 4096)).unwrap()), 4096 * 4095 / 2);
+            assert_eq!(
+                value(pool.spawn(move || sum(&own, 0, 4096)).unwrap()),
+                4096 * 4095 / 2
+            );
             assert_eq!(sum(&pool, 0, 4096), 4096 * 4095 / 2);
         })
         .case("over_a_jammed_pool", BACKGROUND, |bench| {
@@ -227,17 +283,21 @@ fn join_laws(laws: &mut Laws) {
             step("a fork over a busy pool");
             assert_eq!(fork(&jam.pool, || 1, || 2), (1, 2));
         })
-        .case("both_sides_at_once_where_a_worker_is_idle", BACKGROUND, |bench| {
-            let pool = bench.local(2);
-            if !pool.wants_work() {
-                return;
-            }
-            let meeting = Meeting::of(2);
-            let other = meeting.clone();
-            // The hint may be out of date when it is followed, so this is tried where it says yes.
-            step("two sides that wait for each other");
-            fork(&pool, move || meeting.arrive(), move || other.arrive());
-        });
+        .case(
+            "both_sides_at_once_where_a_worker_is_idle",
+            BACKGROUND,
+            |bench| {
+                let pool = bench.local(2);
+                if !pool.wants_work() {
+                    return;
+                }
+                let meeting = Meeting::of(2);
+                let other = meeting.clone();
+                // The hint may be out of date when it is followed, so this is tried where it says yes.
+                step("two sides that wait for each other");
+                fork(&pool, move || meeting.arrive(), move || other.arrive());
+            },
+        );
 }
 
 fn sum(pool: &Box<dyn executor_core::LocalExecutor>, from: u64, to: u64) -> u64 {

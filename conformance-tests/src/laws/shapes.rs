@@ -32,7 +32,9 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case(format!("output_{name}"), ANY, move |bench| {
             let executor = bench.executor();
-            fails_alone(bench, &executor, fails, true, || fickle_output::task(fails, 5));
+            fails_alone(bench, &executor, fails, true, || {
+                fickle_output::task(fails, 5)
+            });
         })
         .case(format!("argument_{name}_in_a_map"), ANY, move |bench| {
             in_a_map(bench, |n| {
@@ -53,7 +55,10 @@ pub(crate) fn laws(laws: &mut Laws) {
         }
         let error = submitted.unwrap_err();
         assert!(error.is_unknown_task(), "{error}");
-        assert!(error.to_string().contains("use conformance_tests as _;"), "{error}");
+        assert!(
+            error.to_string().contains("use conformance_tests as _;"),
+            "{error}"
+        );
         assert_eq!(error.into_task(), Unlisted(4));
     });
     shape_laws(laws);
@@ -62,9 +67,20 @@ pub(crate) fn laws(laws: &mut Laws) {
 fn shape_laws(laws: &mut Laws) {
     laws.law("law07_every_serde_shape_survives")
         .case("flatten", ANY, |bench| {
-            let inner = Inner { name: "n".into(), size: None };
+            let inner = Inner {
+                name: "n".into(),
+                size: None,
+            };
             let others = BTreeMap::from([("more".into(), "fields".into())]);
-            echo(bench, Flattened { id: 1, inner, others }, echo_flattened::task);
+            echo(
+                bench,
+                Flattened {
+                    id: 1,
+                    inner,
+                    others,
+                },
+                echo_flattened::task,
+            );
         })
         .case("untagged", ANY, |bench| {
             let all = vec![
@@ -76,7 +92,10 @@ fn shape_laws(laws: &mut Laws) {
             echo(bench, all, echo_untagged::task);
         })
         .case("tag", ANY, |bench| {
-            let inner = Tagged::Inner(Inner { name: "n".into(), size: Some(u64::MAX) });
+            let inner = Tagged::Inner(Inner {
+                name: "n".into(),
+                size: Some(u64::MAX),
+            });
             let all = vec![Tagged::Empty, Tagged::Fields { list: vec![1] }, inner];
             echo(bench, all, echo_tagged::task);
         })
@@ -95,9 +114,19 @@ fn shape_laws(laws: &mut Laws) {
             echo(bench, all, echo_external::task);
         })
         .case("skip_serializing_if_and_default", ANY, |bench| {
-            let empty = Skipping { first: None, second: Vec::new(), third: 7, fourth: 4 };
+            let empty = Skipping {
+                first: None,
+                second: Vec::new(),
+                third: 7,
+                fourth: 4,
+            };
             echo(bench, empty, echo_skipping::task);
-            let full = Skipping { first: Some("f".into()), second: vec![1], third: 7, fourth: 4 };
+            let full = Skipping {
+                first: Some("f".into()),
+                second: vec![1],
+                third: 7,
+                fourth: 4,
+            };
             echo(bench, full, echo_skipping::task);
         })
         .case("extreme_numbers", ANY, |bench| {
@@ -121,7 +150,11 @@ fn shape_laws(laws: &mut Laws) {
             echo(bench, map, echo_map::task);
         })
         .case("texts", ANY, |bench| {
-            for text in [String::new(), "\0 \u{1f600} e\u{301}".into(), "x".repeat(70_000)] {
+            for text in [
+                String::new(),
+                "\0 \u{1f600} e\u{301}".into(),
+                "x".repeat(70_000),
+            ] {
                 echo(bench, text, |text| echo_text::task(text));
             }
         })
@@ -148,7 +181,9 @@ where
 {
     for n in 0..3 {
         let submitted = executor.submit(call()).map_err(SubmitError::into_parts);
-        let Ok(future) = submitted else { panic!("the failure is the task's, not the submission's") };
+        let Ok(future) = submitted else {
+            panic!("the failure is the task's, not the submission's")
+        };
         if bench.capabilities().local {
             drop(value(future));
         } else {
@@ -163,11 +198,16 @@ fn check_error(error: &TaskError, fails: Fails, output: bool) {
         assert!(error.is_panicked(), "{error}");
         return;
     }
-    let TaskErrorKind::Codec(codec) = error.kind() else { panic!("not a codec error: {error}") };
+    let TaskErrorKind::Codec(codec) = error.kind() else {
+        panic!("not a codec error: {error}")
+    };
     assert_eq!(codec.is_of_output(), output, "{error}");
     assert_eq!(codec.is_encode(), fails == Fails::Encode, "{error}");
     assert_eq!(error.may_have_run(), output, "{error}");
-    assert!(error.to_string().contains("this value cannot be"), "{error}");
+    assert!(
+        error.to_string().contains("this value cannot be"),
+        "{error}"
+    );
 }
 
 /// Of ten items, in chunks of four, the one with number 5 fails, where there is a codec at all.
@@ -176,7 +216,11 @@ fn in_a_map<T: PortableTask>(bench: &Bench, call: impl Fn(u64) -> T) {
     let results: Vec<_> = executor.map((0..10).map(call)).chunk(4).collect();
     assert_eq!(results.len(), 10);
     let failed: Vec<_> = (0..10).filter(|n| results[*n].is_err()).collect();
-    let expected: &[usize] = if bench.capabilities().local { &[] } else { &[5] };
+    let expected: &[usize] = if bench.capabilities().local {
+        &[]
+    } else {
+        &[5]
+    };
     assert_eq!(failed, expected, "the items that failed");
 }
 
@@ -188,7 +232,9 @@ where
 {
     let executor = bench.executor();
     assert_eq!(value(executor.submit(task(sent.clone())).unwrap()), sent);
-    let mut mapped = executor.map([task(sent.clone()), task(sent.clone())]).chunk(2);
+    let mut mapped = executor
+        .map([task(sent.clone()), task(sent.clone())])
+        .chunk(2);
     assert_eq!(mapped.next().unwrap().unwrap(), sent, "in a chunk");
     assert_eq!(mapped.next().unwrap().unwrap(), sent, "in a chunk");
 }

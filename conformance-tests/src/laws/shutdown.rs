@@ -1,13 +1,18 @@
 //! Law 11: shutdown, join, drop.
 
-use std::{thread, time::{Duration, Instant}};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use executor_core::{
     Executor, ExecutorExt as _, Future, JoinErrorKind, LocalExecutor, LocalExecutorExt as _,
     Shutdown, Task as _, TaskErrorKind, TaskOptions, join as fork,
 };
 
-use super::{ANY, BACKGROUND, Bench, LOCAL, Laws, PENDING, failure, number_on, settle::join, value};
+use super::{
+    ANY, BACKGROUND, Bench, LOCAL, Laws, PENDING, failure, number_on, settle::join, value,
+};
 use crate::{
     guard::{step, unit},
     latch::{Gate, Tally, eventually},
@@ -22,7 +27,10 @@ pub(crate) fn laws(laws: &mut Laws) {
             jam.pool.shutdown(Shutdown::Drain).unwrap();
             let pool = jam.opened();
             join(&*pool);
-            assert!(futures.iter().all(Future::is_done), "done when join returns");
+            assert!(
+                futures.iter().all(Future::is_done),
+                "done when join returns"
+            );
             assert_eq!(futures.into_iter().map(value).sum::<u64>(), 190);
         })
         .case("shutdown_does_not_wait", BACKGROUND, |bench| {
@@ -38,7 +46,13 @@ pub(crate) fn laws(laws: &mut Laws) {
             let pool = bench.local(1);
             let (started, gate) = (Gate::new("the running task"), Gate::new("its end"));
             let (inside, closed) = (started.clone(), gate.clone());
-            let running = pool.spawn(move || { inside.open(); closed.wait(); 5 }).unwrap();
+            let running = pool
+                .spawn(move || {
+                    inside.open();
+                    closed.wait();
+                    5
+                })
+                .unwrap();
             started.wait();
             let queued = number_on(&pool, 6);
             pool.shutdown(Shutdown::CancelPending).unwrap();
@@ -92,7 +106,9 @@ pub(crate) fn laws(laws: &mut Laws) {
         .case("from_a_task", BACKGROUND, |bench| {
             let pool = bench.local(1);
             let own = pool.clone();
-            let future = pool.spawn(move || own.shutdown(Shutdown::Drain).is_ok()).unwrap();
+            let future = pool
+                .spawn(move || own.shutdown(Shutdown::Drain).is_ok())
+                .unwrap();
             assert!(value(future));
             join(&*pool);
         })
@@ -134,12 +150,16 @@ fn afterwards_laws(laws: &mut Laws) {
             assert!(error.is_shut_down() && error.into_task().run() == 42);
         })
         .case("submit_within", ANY, |bench| {
-            let error = down(bench).submit_within(Duration::from_secs(9), add::task(40, 2)).unwrap_err();
+            let error = down(bench)
+                .submit_within(Duration::from_secs(9), add::task(40, 2))
+                .unwrap_err();
             assert!(error.is_shut_down() && error.into_task().run() == 42);
         })
         .case("submit_with", ANY, |bench| {
             let options = TaskOptions::new().with_name("late");
-            let error = down(bench).submit_with(options, add::task(40, 2)).unwrap_err();
+            let error = down(bench)
+                .submit_with(options, add::task(40, 2))
+                .unwrap_err();
             assert!(error.is_shut_down() && error.into_task().run() == 42);
         })
         .case("spawn", LOCAL, |bench| {
@@ -155,7 +175,10 @@ fn afterwards_laws(laws: &mut Laws) {
             assert_eq!(results.len(), 5, "one result for each item");
             for result in results {
                 let error = result.unwrap_err();
-                assert!(matches!(error.kind(), TaskErrorKind::Rejected(_)), "{error}");
+                assert!(
+                    matches!(error.kind(), TaskErrorKind::Rejected(_)),
+                    "{error}"
+                );
                 assert!(!error.may_have_run());
             }
         })
@@ -176,7 +199,10 @@ fn afterwards_laws(laws: &mut Laws) {
             let pool = bench.local(1);
             let gate = Gate::new("the shutdown has begun");
             let (closed, own) = (gate.clone(), pool.clone());
-            let task = move || { closed.wait(); own.spawn(|| 1).is_err_and(|error| error.is_shut_down()) };
+            let task = move || {
+                closed.wait();
+                own.spawn(|| 1).is_err_and(|error| error.is_shut_down())
+            };
             let future = pool.spawn(task).unwrap();
             pool.shutdown(Shutdown::Drain).unwrap();
             gate.open();
@@ -214,7 +240,9 @@ fn join_laws(laws: &mut Laws) {
         .case("deadline_that_is_not_needed", ANY, |bench| {
             let executor = down(bench);
             step("a join with time enough");
-            executor.join(Some(Instant::now() + Duration::from_secs(3600))).unwrap();
+            executor
+                .join(Some(Instant::now() + Duration::from_secs(3600)))
+                .unwrap();
         })
         .case("without_a_shutdown_it_waits_for_one", BACKGROUND, |bench| {
             let pool = bench.local(1);
@@ -241,7 +269,9 @@ fn join_laws(laws: &mut Laws) {
         .case("from_a_worker_is_refused", BACKGROUND, |bench| {
             let pool = bench.local(1);
             let own = pool.clone();
-            let future = pool.spawn(move || Executor::join(&own, None).unwrap_err().kind()).unwrap();
+            let future = pool
+                .spawn(move || Executor::join(&own, None).unwrap_err().kind())
+                .unwrap();
             assert_eq!(value(future), JoinErrorKind::WouldDeadlock);
         })
         .case("afterwards_no_worker_is_left", BACKGROUND, |bench| {
@@ -250,7 +280,11 @@ fn join_laws(laws: &mut Laws) {
             pool.shutdown(Shutdown::Drain).unwrap();
             join(&*pool);
             let stats = pool.stats();
-            assert_eq!((stats.workers, stats.queued, stats.running), (0, 0, 0), "{stats:?}");
+            assert_eq!(
+                (stats.workers, stats.queued, stats.running),
+                (0, 0, 0),
+                "{stats:?}"
+            );
             drop(futures);
         })
         .case("callbacks_have_been_called", BACKGROUND, |bench| {
@@ -258,13 +292,15 @@ fn join_laws(laws: &mut Laws) {
             let called = Tally::new();
             for n in 0..20 {
                 let called = called.clone();
-                number_on(&pool, n).on_done(move |_| drop(called.add()));
+                number_on(&pool, n).on_done(move |_| called.bump());
             }
             pool.shutdown(Shutdown::Drain).unwrap();
             join(&*pool);
             assert_eq!(called.get(), 20);
         })
-        .case("a_pool_that_never_ran_anything", ANY, |bench| join(&*down(bench)))
+        .case("a_pool_that_never_ran_anything", ANY, |bench| {
+            join(&*down(bench))
+        })
         .case("the_figures_add_up_afterwards", PENDING, |bench| {
             let jam = bench.jam();
             let cancelled = jam.number(1);
@@ -297,7 +333,11 @@ fn drop_laws(laws: &mut Laws) {
             let started = Gate::new("the task that runs");
             let ended = Tally::new();
             let (inside, end) = (started.clone(), ended.clone());
-            let task = move || { inside.open(); crate::guard::pass(unit()); end.add(); };
+            let task = move || {
+                inside.open();
+                crate::guard::pass(unit());
+                end.add();
+            };
             drop(pool.spawn(task).unwrap());
             started.wait();
             step("the drop of a busy pool");
@@ -316,17 +356,27 @@ fn drop_laws(laws: &mut Laws) {
             clone.shutdown(Shutdown::Drain).unwrap();
             assert!(pool.spawn(|| 1).is_err_and(|error| error.is_shut_down()));
         })
-        .case("in_a_worker_it_does_not_wait_for_itself", BACKGROUND, |bench| {
-            let pool = bench.local(1);
-            let (gate, own) = (Gate::new("the other handles are gone"), pool.clone());
-            let closed = gate.clone();
-            let future = pool.spawn(move || { closed.wait(); drop(own); 1 }).unwrap();
-            let later = number_on(&pool, 2);
-            drop(pool);
-            gate.open();
-            assert_eq!(value(future), 1);
-            assert_eq!(value(later), 2, "what was accepted is finished");
-        })
+        .case(
+            "in_a_worker_it_does_not_wait_for_itself",
+            BACKGROUND,
+            |bench| {
+                let pool = bench.local(1);
+                let (gate, own) = (Gate::new("the other handles are gone"), pool.clone());
+                let closed = gate.clone();
+                let future = pool
+                    .spawn(move || {
+                        closed.wait();
+                        drop(own);
+                        1
+                    })
+                    .unwrap();
+                let later = number_on(&pool, 2);
+                drop(pool);
+                gate.open();
+                assert_eq!(value(future), 1);
+                assert_eq!(value(later), 2, "what was accepted is finished");
+            },
+        )
         .case("a_queue_that_holds_the_last_handle", BACKGROUND, |bench| {
             let pool = bench.local(1);
             let gate = Gate::new("the other handles are gone");
@@ -362,12 +412,20 @@ fn drop_laws(laws: &mut Laws) {
             let submitted = Tally::new();
             let counted = submitted.clone();
             let submitter = thread::spawn(move || {
-                (0..200).map(|n| { counted.add(); number_on(&clone, n) }).collect::<Vec<_>>()
+                (0..200)
+                    .map(|n| {
+                        counted.add();
+                        number_on(&clone, n)
+                    })
+                    .collect::<Vec<_>>()
             });
             eventually("some submissions", || submitted.get() > 10);
             drop(pool);
             let futures = submitter.join().unwrap();
-            assert!(futures.iter().all(Future::is_done), "the submitter's handle was the last");
+            assert!(
+                futures.iter().all(Future::is_done),
+                "the submitter's handle was the last"
+            );
         });
 }
 

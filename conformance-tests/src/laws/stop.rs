@@ -25,14 +25,18 @@ pub(crate) fn laws(laws: &mut Laws) {
             drop(jam);
             assert_eq!(ran.get(), 0, "a cancelled task never runs");
         })
-        .case("cancel_of_a_running_task_does_nothing", BACKGROUND, |bench| {
-            let (pool, gate, future) = running(bench);
-            assert!(!future.cancel());
-            assert!(future.is_running());
-            gate.open();
-            assert!(!value(future), "and nobody asked it to stop");
-            drop(pool);
-        })
+        .case(
+            "cancel_of_a_running_task_does_nothing",
+            BACKGROUND,
+            |bench| {
+                let (pool, gate, future) = running(bench);
+                assert!(!future.cancel());
+                assert!(future.is_running());
+                gate.open();
+                assert!(!value(future), "and nobody asked it to stop");
+                drop(pool);
+            },
+        )
         .case("signal_of_a_running_task", BACKGROUND, |bench| {
             if !bench.capabilities().signal {
                 return;
@@ -44,15 +48,19 @@ pub(crate) fn laws(laws: &mut Laws) {
             gate.open();
             assert!(value(future), "it saw the signal");
         })
-        .case("signal_is_refused_where_it_is_lacking", BACKGROUND, |bench| {
-            if bench.capabilities().signal {
-                return;
-            }
-            let (_pool, gate, future) = running(bench);
-            let error = future.stop(StopLevel::Signal).unwrap_err();
-            assert_eq!(error.feature(), Feature::Signal);
-            gate.open();
-        })
+        .case(
+            "signal_is_refused_where_it_is_lacking",
+            BACKGROUND,
+            |bench| {
+                if bench.capabilities().signal {
+                    return;
+                }
+                let (_pool, gate, future) = running(bench);
+                let error = future.stop(StopLevel::Signal).unwrap_err();
+                assert_eq!(error.feature(), Feature::Signal);
+                gate.open();
+            },
+        )
         .case("signal_of_a_pending_task_cancels", PENDING, |bench| {
             let jam = bench.jam();
             let future = jam.number(1);
@@ -72,15 +80,25 @@ pub(crate) fn laws(laws: &mut Laws) {
             let tasks: Vec<_> = (0..2)
                 .map(|_| {
                     let gate = gate.clone();
-                    pool.spawn(move || { gate.wait(); context::stop_requested() }).unwrap()
+                    pool.spawn(move || {
+                        gate.wait();
+                        context::stop_requested()
+                    })
+                    .unwrap()
                 })
                 .collect();
             step("both tasks to run");
             eventually("both tasks to run", || tasks.iter().all(Future::is_running));
             tasks[0].stop(StopLevel::Signal).unwrap();
             gate.open();
-            assert_eq!(tasks.into_iter().map(value).collect::<Vec<_>>(), [true, false]);
-            assert!(!value(pool.spawn(context::stop_requested).unwrap()), "nor the next one");
+            assert_eq!(
+                tasks.into_iter().map(value).collect::<Vec<_>>(),
+                [true, false]
+            );
+            assert!(
+                !value(pool.spawn(context::stop_requested).unwrap()),
+                "nor the next one"
+            );
         })
         .case("check_ends_a_task_early", BACKGROUND, |bench| {
             let pool = bench.local(1);
@@ -119,7 +137,10 @@ pub(crate) fn laws(laws: &mut Laws) {
                 return;
             }
             let (_pool, gate, future) = running(bench);
-            assert_eq!(future.stop(StopLevel::Kill).unwrap_err().feature(), Feature::Kill);
+            assert_eq!(
+                future.stop(StopLevel::Kill).unwrap_err().feature(),
+                Feature::Kill
+            );
             gate.open();
             assert!(!value(future), "it was not signalled in place of that");
         })
@@ -133,49 +154,78 @@ pub(crate) fn laws(laws: &mut Laws) {
             }
             assert_eq!(value(future), 2);
         })
-        .case("a_killing_shutdown_is_refused_where_it_is_lacking", ANY, |bench| {
-            if bench.capabilities().kill {
-                return;
-            }
-            let executor = bench.executor();
-            let error = executor.shutdown(Shutdown::Kill).unwrap_err();
-            assert_eq!(error.feature(), Feature::Kill);
-            assert_eq!(value(executor.submit(add::task(1, 1)).unwrap()), 2, "it still accepts");
-        })
-        .case("priorities_are_refused_where_they_are_lacking", ANY, |bench| {
-            let executor = bench.executor();
-            let options = TaskOptions::new().with_priority(1);
-            match executor.submit_with(options, add::task(1, 1)) {
-                Ok(future) => {
-                    assert!(bench.capabilities().priorities);
-                    assert_eq!(value(future), 2);
+        .case(
+            "a_killing_shutdown_is_refused_where_it_is_lacking",
+            ANY,
+            |bench| {
+                if bench.capabilities().kill {
+                    return;
                 }
-                Err(error) => {
-                    assert!(!bench.capabilities().priorities && error.is_unsupported(), "{error}");
+                let executor = bench.executor();
+                let error = executor.shutdown(Shutdown::Kill).unwrap_err();
+                assert_eq!(error.feature(), Feature::Kill);
+                assert_eq!(
+                    value(executor.submit(add::task(1, 1)).unwrap()),
+                    2,
+                    "it still accepts"
+                );
+            },
+        )
+        .case(
+            "priorities_are_refused_where_they_are_lacking",
+            ANY,
+            |bench| {
+                let executor = bench.executor();
+                let options = TaskOptions::new().with_priority(1);
+                match executor.submit_with(options, add::task(1, 1)) {
+                    Ok(future) => {
+                        assert!(bench.capabilities().priorities);
+                        assert_eq!(value(future), 2);
+                    }
+                    Err(error) => {
+                        assert!(
+                            !bench.capabilities().priorities && error.is_unsupported(),
+                            "{error}"
+                        );
+                    }
                 }
-            }
-        })
+            },
+        )
         .case("priority_zero_is_no_option", ANY, |bench| {
             let options = TaskOptions::new().with_priority(0);
-            let future = bench.executor().submit_with(options, add::task(1, 1)).unwrap();
+            let future = bench
+                .executor()
+                .submit_with(options, add::task(1, 1))
+                .unwrap();
             assert_eq!(value(future), 2);
         });
     laws.law("law10_running_means_that_a_worker_has_started_it")
         .case("what_is_queued_is_pending", PENDING, |bench| {
             let jam = bench.jam();
             let futures: Vec<_> = (0..50).map(|n| jam.number(n)).collect();
-            assert!(futures.iter().all(|future| future.state() == State::Pending));
+            assert!(
+                futures
+                    .iter()
+                    .all(|future| future.state() == State::Pending)
+            );
         })
-        .case("what_is_queued_ahead_anywhere_can_be_cancelled", PENDING, |bench| {
-            let jam = bench.jam();
-            let ran = Tally::new();
-            let futures: Vec<_> = (0..50)
-                .map(|_| { let ran = ran.clone(); jam.pool.spawn(move || ran.add()).unwrap() })
-                .collect();
-            assert!(futures.iter().step_by(2).all(Future::cancel));
-            drop(jam);
-            assert_eq!(ran.get(), 25);
-        })
+        .case(
+            "what_is_queued_ahead_anywhere_can_be_cancelled",
+            PENDING,
+            |bench| {
+                let jam = bench.jam();
+                let ran = Tally::new();
+                let futures: Vec<_> = (0..50)
+                    .map(|_| {
+                        let ran = ran.clone();
+                        jam.pool.spawn(move || ran.add()).unwrap()
+                    })
+                    .collect();
+                assert!(futures.iter().step_by(2).all(Future::cancel));
+                drop(jam);
+                assert_eq!(ran.get(), 25);
+            },
+        )
         .case("behind_a_busy_worker_of_two", BACKGROUND, |bench| {
             let pool = bench.local(2);
             let gate = Gate::new("both workers");
@@ -183,8 +233,15 @@ pub(crate) fn laws(laws: &mut Laws) {
                 super::jam(&pool, &gate);
             }
             let futures: Vec<_> = (0..40).map(|n| super::number_on(&pool, n)).collect();
-            assert!(futures.iter().all(|future| future.state() == State::Pending));
-            assert!(futures.iter().all(Future::cancel), "no worker holds one in advance");
+            assert!(
+                futures
+                    .iter()
+                    .all(|future| future.state() == State::Pending)
+            );
+            assert!(
+                futures.iter().all(Future::cancel),
+                "no worker holds one in advance"
+            );
             gate.open();
         })
         .case("what_has_started_is_running", BACKGROUND, |bench| {
@@ -199,7 +256,8 @@ pub(crate) fn laws(laws: &mut Laws) {
             let slot = std::sync::Arc::new(std::sync::OnceLock::new());
             let inside = std::sync::Arc::clone(&slot);
             let state = move || {
-                let own: &executor_core::Shared<executor_core::TaskFuture<bool>> = inside.get().unwrap();
+                let own: &executor_core::Shared<executor_core::TaskFuture<bool>> =
+                    inside.get().unwrap();
                 own.is_running() && !own.cancel()
             };
             let shared = jam.pool.spawn(state).unwrap().shared();
@@ -210,15 +268,33 @@ pub(crate) fn laws(laws: &mut Laws) {
         .case("the_oldest_is_started_first", BACKGROUND, |bench| {
             assert_eq!(started_in_order(bench, Order::Fifo, false), [0, 1, 2, 3, 4]);
         })
-        .case("the_newest_is_started_first_where_that_was_asked", ORDERED, |bench| {
-            assert_eq!(started_in_order(bench, Order::Lifo, false), [4, 3, 2, 1, 0]);
-        })
-        .case("the_most_urgent_is_started_first_where_that_was_asked", ORDERED, |bench| {
-            assert_eq!(started_in_order(bench, Order::Priority, true), [1, 4, 0, 3, 2]);
-        })
-        .case("of_equal_priority_the_oldest_is_started_first", ORDERED, |bench| {
-            assert_eq!(started_in_order(bench, Order::Priority, false), [0, 1, 2, 3, 4]);
-        });
+        .case(
+            "the_newest_is_started_first_where_that_was_asked",
+            ORDERED,
+            |bench| {
+                assert_eq!(started_in_order(bench, Order::Lifo, false), [4, 3, 2, 1, 0]);
+            },
+        )
+        .case(
+            "the_most_urgent_is_started_first_where_that_was_asked",
+            ORDERED,
+            |bench| {
+                assert_eq!(
+                    started_in_order(bench, Order::Priority, true),
+                    [1, 4, 0, 3, 2]
+                );
+            },
+        )
+        .case(
+            "of_equal_priority_the_oldest_is_started_first",
+            ORDERED,
+            |bench| {
+                assert_eq!(
+                    started_in_order(bench, Order::Priority, false),
+                    [0, 1, 2, 3, 4]
+                );
+            },
+        );
 }
 
 type Flag = executor_core::TaskFuture<bool>;

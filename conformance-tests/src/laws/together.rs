@@ -19,20 +19,34 @@ use crate::{
 type View = fn(TaskFuture<u64>, Outcome);
 
 const VIEWS: [(&str, View); 17] = [
-    ("state", |future, outcome| assert_eq!(future.state(), State::Done(outcome))),
+    ("state", |future, outcome| {
+        assert_eq!(future.state(), State::Done(outcome))
+    }),
     ("is_done", |future, outcome| {
         assert!(future.is_done() && !future.is_running());
         assert_eq!(future.is_cancelled(), outcome == Outcome::Cancelled);
     }),
-    ("wait_timeout", |future, _| assert!(future.wait_timeout(Duration::ZERO))),
-    ("result", |future, outcome| agrees(&future.result(), outcome)),
-    ("result_timeout", |future, outcome| match future.result_timeout(Duration::ZERO) {
-        Ok(result) => agrees(&result, outcome),
-        Err(_) => panic!("done, and yet there is no result"),
+    ("wait_timeout", |future, _| {
+        assert!(future.wait_timeout(Duration::ZERO))
     }),
-    ("take", |future, outcome| agrees(&future.take().expect("done"), outcome)),
-    ("error", |future, outcome| agrees(&future.error().map_or(Ok(2), Err), outcome)),
-    ("peek_error", |future, outcome| agrees(&future.peek_error().map_or(Ok(2), Err), outcome)),
+    ("result", |future, outcome| {
+        agrees(&future.result(), outcome)
+    }),
+    ("result_timeout", |future, outcome| {
+        match future.result_timeout(Duration::ZERO) {
+            Ok(result) => agrees(&result, outcome),
+            Err(_) => panic!("done, and yet there is no result"),
+        }
+    }),
+    ("take", |future, outcome| {
+        agrees(&future.take().expect("done"), outcome)
+    }),
+    ("error", |future, outcome| {
+        agrees(&future.error().map_or(Ok(2), Err), outcome)
+    }),
+    ("peek_error", |future, outcome| {
+        agrees(&future.peek_error().map_or(Ok(2), Err), outcome)
+    }),
     ("callback", |future, outcome| {
         let called = Tally::new();
         let inside = called.clone();
@@ -51,11 +65,18 @@ const VIEWS: [(&str, View); 17] = [
         agrees(&all.next().expect("it is done").result(), outcome);
         assert!(all.next().is_none());
     }),
-    ("join_all", |future, outcome| agrees(&join_all([future])[0], outcome)),
-    ("first_ok", |future, outcome| {
-        agrees(&first_ok([future]).map_err(|errors| errors[0].clone()), outcome);
+    ("join_all", |future, outcome| {
+        agrees(&join_all([future])[0], outcome)
     }),
-    ("await", |future, outcome| agrees(&block_on(future), outcome)),
+    ("first_ok", |future, outcome| {
+        agrees(
+            &first_ok([future]).map_err(|errors| errors[0].clone()),
+            outcome,
+        );
+    }),
+    ("await", |future, outcome| {
+        agrees(&block_on(future), outcome)
+    }),
     ("map", |future, outcome| {
         let mapped = Future::map(future, |n| n);
         assert_eq!(mapped.state(), State::Done(outcome));
@@ -77,31 +98,49 @@ pub(crate) fn laws(laws: &mut Laws) {
     laws.law("law02_there_is_one_definition_of_done");
     for (name, view) in VIEWS {
         laws.case(format!("succeeded_for_{name}"), ANY, move |bench| {
-            view(done(bench.executor().submit(add::task(1, 1)).unwrap()), Outcome::Succeeded);
+            view(
+                done(bench.executor().submit(add::task(1, 1)).unwrap()),
+                Outcome::Succeeded,
+            );
         })
         .case(format!("failed_for_{name}"), ANY, move |bench| {
-            view(done(bench.executor().submit(panics::task(1)).unwrap()), Outcome::Failed);
+            view(
+                done(bench.executor().submit(panics::task(1)).unwrap()),
+                Outcome::Failed,
+            );
         })
-        .case(format!("cancelled_for_{name}_when_cancel_returns"), PENDING, move |bench| {
+        .case(
+            format!("cancelled_for_{name}_when_cancel_returns"),
+            PENDING,
+            move |bench| {
+                let jam = bench.jam();
+                let future = jam.number(2);
+                assert!(future.cancel());
+                view(future, Outcome::Cancelled);
+            },
+        );
+    }
+    laws.case(
+        "cancelled_for_waiters_that_were_there_before",
+        PENDING,
+        |bench| {
             let jam = bench.jam();
             let future = jam.number(2);
+            let called = Tally::new();
+            let inside = called.clone();
+            future.on_done(move |outcome| {
+                assert_eq!(outcome, Outcome::Cancelled);
+                inside.add();
+            });
             assert!(future.cancel());
-            view(future, Outcome::Cancelled);
-        });
-    }
-    laws.case("cancelled_for_waiters_that_were_there_before", PENDING, |bench| {
-        let jam = bench.jam();
-        let future = jam.number(2);
-        let called = Tally::new();
-        let inside = called.clone();
-        future.on_done(move |outcome| {
-            assert_eq!(outcome, Outcome::Cancelled);
-            inside.add();
-        });
-        assert!(future.cancel());
-        assert_eq!(called.get(), 1, "called when cancel returns");
-    })
-    .case("a_future_that_is_not_done_is_not_done_for_anybody", BACKGROUND, not_done)
+            assert_eq!(called.get(), 1, "called when cancel returns");
+        },
+    )
+    .case(
+        "a_future_that_is_not_done_is_not_done_for_anybody",
+        BACKGROUND,
+        not_done,
+    )
     .case("done_in_a_callback", PENDING, |bench| {
         let pool = bench.local(1);
         let gate = Gate::new("the callback that looks at its future");
@@ -115,14 +154,18 @@ pub(crate) fn laws(laws: &mut Laws) {
         shared.wait();
         gate.wait();
     })
-    .case("a_dropped_future_is_cancelled_by_nobody", PENDING, |bench| {
-        let jam = bench.jam();
-        let ran = Gate::new("the task of a dropped future");
-        let inside = ran.clone();
-        drop(jam.pool.spawn(move || inside.open()).unwrap());
-        drop(jam);
-        assert!(ran.is_open());
-    });
+    .case(
+        "a_dropped_future_is_cancelled_by_nobody",
+        PENDING,
+        |bench| {
+            let jam = bench.jam();
+            let ran = Gate::new("the task of a dropped future");
+            let inside = ran.clone();
+            drop(jam.pool.spawn(move || inside.open()).unwrap());
+            drop(jam);
+            assert!(ran.is_open());
+        },
+    );
 }
 
 fn not_done(bench: &Bench) {
@@ -137,7 +180,9 @@ fn not_done(bench: &Bench) {
     let mut all = as_completed(waited.not_done).timeout(Duration::ZERO);
     assert!(all.next().is_none());
     let future = all.remaining().pop().expect("it was not given out");
-    let future = future.result_timeout(Duration::ZERO).expect_err("it is not done");
+    let future = future
+        .result_timeout(Duration::ZERO)
+        .expect_err("it is not done");
     jam.open();
     assert_eq!(super::value(future), 1);
 }

@@ -61,7 +61,11 @@ pub(crate) fn laws(laws: &mut Laws) {
             assert_eq!(errors.iter().filter(|error| error.is_panicked()).count(), 3);
         })
         .case("first_ok_of_nothing", ANY, |_| {
-            assert!(first_ok(Vec::<TaskFuture<u64>>::new()).unwrap_err().is_empty());
+            assert!(
+                first_ok(Vec::<TaskFuture<u64>>::new())
+                    .unwrap_err()
+                    .is_empty()
+            );
         })
         .case("first_ok_cancels_the_others", BACKGROUND, |bench| {
             let pool = bench.local(1);
@@ -70,9 +74,24 @@ pub(crate) fn laws(laws: &mut Laws) {
             // After the first one has ended the only worker is jammed until the others are cancelled.
             let hold = Gate::new("first_ok has returned");
             let held = hold.clone();
-            let first = pool.spawn(move || { closed.wait(); 1 }).unwrap();
-            let jam = pool.spawn(move || { held.wait(); 0 }).unwrap();
-            let late = pool.spawn(move || { inside.add(); 2 }).unwrap();
+            let first = pool
+                .spawn(move || {
+                    closed.wait();
+                    1
+                })
+                .unwrap();
+            let jam = pool
+                .spawn(move || {
+                    held.wait();
+                    0
+                })
+                .unwrap();
+            let late = pool
+                .spawn(move || {
+                    inside.add();
+                    2
+                })
+                .unwrap();
             gate.open();
             step("first_ok");
             assert_eq!(first_ok([late, first]).unwrap(), 1);
@@ -81,23 +100,31 @@ pub(crate) fn laws(laws: &mut Laws) {
             drop(pool);
             assert_eq!(ran.get(), 0, "the other was cancelled");
         });
-    timeout_laws(laws);
-    future_laws(laws);
 }
 
 fn wait_laws(laws: &mut Laws) {
     laws.law("law13_wait_returns_sets_and_a_timeout_is_no_error")
         .case("all_completed", ANY, |bench| {
             let executor = bench.executor();
-            let futures: Vec<_> = (0..9).map(|n| executor.submit(add::task(n, n)).unwrap()).collect();
+            let futures: Vec<_> = (0..9)
+                .map(|n| executor.submit(add::task(n, n)).unwrap())
+                .collect();
             step("wait for all");
             let waited = wait(futures, ReturnWhen::AllCompleted, None);
             assert!(waited.not_done.is_empty());
             let values: Vec<u64> = waited.done.into_iter().map(value).collect();
-            assert_eq!(values, (0..9).map(|n| 2 * n).collect::<Vec<_>>(), "in the order given");
+            assert_eq!(
+                values,
+                (0..9).map(|n| 2 * n).collect::<Vec<_>>(),
+                "in the order given"
+            );
         })
         .case("nothing", ANY, |_| {
-            for when in [ReturnWhen::AllCompleted, ReturnWhen::FirstCompleted, ReturnWhen::FirstException] {
+            for when in [
+                ReturnWhen::AllCompleted,
+                ReturnWhen::FirstCompleted,
+                ReturnWhen::FirstException,
+            ] {
                 let waited = wait(Vec::<TaskFuture<()>>::new(), when, None);
                 assert!(waited.done.is_empty() && waited.not_done.is_empty());
             }
@@ -105,14 +132,28 @@ fn wait_laws(laws: &mut Laws) {
         .case("by_reference", ANY, |bench| {
             let future = bench.executor().submit(add::task(1, 1)).unwrap().shared();
             step("wait for clones");
-            assert_eq!(wait([future.clone(), future.clone()], ReturnWhen::AllCompleted, None).done.len(), 2);
+            assert_eq!(
+                wait(
+                    [future.clone(), future.clone()],
+                    ReturnWhen::AllCompleted,
+                    None
+                )
+                .done
+                .len(),
+                2
+            );
             assert_eq!(value(future), 2);
         })
         .case("first_completed", BACKGROUND, |bench| {
             let pool = bench.local(2);
             let gate = Gate::new("the slow task");
             let closed = gate.clone();
-            let slow = pool.spawn(move || { closed.wait(); 1 }).unwrap();
+            let slow = pool
+                .spawn(move || {
+                    closed.wait();
+                    1
+                })
+                .unwrap();
             let fast = pool.spawn(|| 2).unwrap();
             step("wait for the first");
             let waited = wait([slow, fast], ReturnWhen::FirstCompleted, None);
@@ -121,19 +162,28 @@ fn wait_laws(laws: &mut Laws) {
             assert_eq!(waited.done.into_iter().map(value).sum::<i32>(), 2);
             assert_eq!(waited.not_done.into_iter().map(value).sum::<i32>(), 1);
         })
-        .case("first_completed_counts_failures_and_cancellations", PENDING, |bench| {
-            let jam = bench.jam();
-            let (a, b) = (jam.number(1), jam.number(2));
-            b.cancel();
-            let waited = wait([a, b], ReturnWhen::FirstCompleted, Some(Duration::ZERO));
-            assert_eq!((waited.done.len(), waited.not_done.len()), (1, 1));
-            assert!(waited.done[0].is_cancelled());
-        })
+        .case(
+            "first_completed_counts_failures_and_cancellations",
+            PENDING,
+            |bench| {
+                let jam = bench.jam();
+                let (a, b) = (jam.number(1), jam.number(2));
+                b.cancel();
+                let waited = wait([a, b], ReturnWhen::FirstCompleted, Some(Duration::ZERO));
+                assert_eq!((waited.done.len(), waited.not_done.len()), (1, 1));
+                assert!(waited.done[0].is_cancelled());
+            },
+        )
         .case("first_exception", BACKGROUND, |bench| {
             let pool = bench.local(2);
             let gate = Gate::new("the slow task");
             let closed = gate.clone();
-            let slow = pool.spawn(move || { closed.wait(); 1 }).unwrap();
+            let slow = pool
+                .spawn(move || {
+                    closed.wait();
+                    1
+                })
+                .unwrap();
             let good = pool.spawn(|| 2).unwrap();
             let bad = pool.spawn(|| planned::boom()).unwrap();
             step("wait for the first failure");
@@ -142,28 +192,47 @@ fn wait_laws(laws: &mut Laws) {
             assert!(!waited.not_done.is_empty(), "the slow one");
             assert_eq!(waited.done.iter().filter_map(Future::peek_error).count(), 1);
         })
-        .case("first_exception_without_one_is_all_completed", ANY, |bench| {
-            let executor = bench.executor();
-            let futures: Vec<_> = (0..5).map(|n| executor.submit(add::task(n, n)).unwrap()).collect();
-            step("wait for a failure that never comes");
-            assert_eq!(wait(futures, ReturnWhen::FirstException, None).done.len(), 5);
-        })
-        .case("first_exception_does_not_count_cancellations", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let (a, b) = (jam.number(1), jam.number(2));
-            b.cancel();
-            let waited = wait([a, b], ReturnWhen::FirstException, Some(unit()));
-            assert_eq!((waited.done.len(), waited.not_done.len()), (1, 1));
-        })
+        .case(
+            "first_exception_without_one_is_all_completed",
+            ANY,
+            |bench| {
+                let executor = bench.executor();
+                let futures: Vec<_> = (0..5)
+                    .map(|n| executor.submit(add::task(n, n)).unwrap())
+                    .collect();
+                step("wait for a failure that never comes");
+                assert_eq!(
+                    wait(futures, ReturnWhen::FirstException, None).done.len(),
+                    5
+                );
+            },
+        )
+        .case(
+            "first_exception_does_not_count_cancellations",
+            BACKGROUND,
+            |bench| {
+                let jam = bench.jam();
+                let (a, b) = (jam.number(1), jam.number(2));
+                b.cancel();
+                let waited = wait([a, b], ReturnWhen::FirstException, Some(unit()));
+                assert_eq!((waited.done.len(), waited.not_done.len()), (1, 1));
+            },
+        )
         .case("timeout", BACKGROUND, |bench| {
             let jam = bench.jam();
             let (a, b) = (jam.number(1), jam.number(2));
             let start = Instant::now();
             let waited = wait([a, b], ReturnWhen::AllCompleted, Some(unit()));
-            assert!(start.elapsed() >= unit(), "it waits as long as it was told to");
+            assert!(
+                start.elapsed() >= unit(),
+                "it waits as long as it was told to"
+            );
             assert_eq!((waited.done.len(), waited.not_done.len()), (0, 2));
             jam.open();
-            assert_eq!(waited.not_done.into_iter().map(value).collect::<Vec<_>>(), [1, 2]);
+            assert_eq!(
+                waited.not_done.into_iter().map(value).collect::<Vec<_>>(),
+                [1, 2]
+            );
         })
         .case("timeout_of_zero_is_a_look", PENDING, |bench| {
             let jam = bench.jam();
@@ -175,7 +244,12 @@ fn wait_laws(laws: &mut Laws) {
         .case("timeout_beyond_the_clock_is_none", ANY, |bench| {
             let future = bench.executor().submit(add::task(1, 1)).unwrap();
             step("wait with an endless timeout");
-            assert_eq!(wait([future], ReturnWhen::AllCompleted, Some(Duration::MAX)).done.len(), 1);
+            assert_eq!(
+                wait([future], ReturnWhen::AllCompleted, Some(Duration::MAX))
+                    .done
+                    .len(),
+                1
+            );
         })
         .case("from_two_threads", BACKGROUND, |bench| {
             let jam = bench.jam();
@@ -214,7 +288,11 @@ fn as_completed_laws(laws: &mut Laws) {
             let gates: Vec<Gate> = (0..3).map(|_| Gate::new("one of three")).collect();
             let futures = gates.iter().enumerate().map(|(n, gate)| {
                 let gate = gate.clone();
-                pool.spawn(move || { gate.wait(); n }).unwrap()
+                pool.spawn(move || {
+                    gate.wait();
+                    n
+                })
+                .unwrap()
             });
             let mut all = as_completed(futures.collect::<Vec<_>>());
             for n in [1, 2, 0] {
@@ -268,22 +346,28 @@ fn as_completed_laws(laws: &mut Laws) {
         })
         .case("thousands", LOCAL, |bench| {
             let pool = bench.local(2);
-            let futures: Vec<_> = (0..3000_u64).map(|n| pool.spawn(move || n).unwrap()).collect();
+            let futures: Vec<_> = (0..3000_u64)
+                .map(|n| pool.spawn(move || n).unwrap())
+                .collect();
             step("as_completed of thousands");
             let sum: u64 = as_completed(futures).map(value).sum();
             assert_eq!(sum, 3000 * 2999 / 2);
         })
-        .case("timeout_ends_it_and_the_rest_remains", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let mut all = as_completed([jam.number(1), jam.number(2)]).timeout(unit());
-            let start = Instant::now();
-            assert!(all.next().is_none());
-            assert!(start.elapsed() + Duration::from_millis(5) >= unit());
-            assert_eq!(all.size_hint(), (0, Some(2)));
-            let rest = all.remaining();
-            jam.open();
-            assert_eq!(rest.into_iter().map(value).sum::<u64>(), 3);
-        })
+        .case(
+            "timeout_ends_it_and_the_rest_remains",
+            BACKGROUND,
+            |bench| {
+                let jam = bench.jam();
+                let mut all = as_completed([jam.number(1), jam.number(2)]).timeout(unit());
+                let start = Instant::now();
+                assert!(all.next().is_none());
+                assert!(start.elapsed() + Duration::from_millis(5) >= unit());
+                assert_eq!(all.size_hint(), (0, Some(2)));
+                let rest = all.remaining();
+                jam.open();
+                assert_eq!(rest.into_iter().map(value).sum::<u64>(), 3);
+            },
+        )
         .case("its_clock_starts_at_the_call", BACKGROUND, |bench| {
             let jam = bench.jam();
             let mut all = as_completed([jam.number(1)]).timeout(3 * unit());
@@ -291,7 +375,10 @@ fn as_completed_laws(laws: &mut Laws) {
             let start = Instant::now();
             assert!(all.next().is_none());
             assert!(all.next().is_none(), "the time is over for good");
-            assert!(start.elapsed() < 3 * unit(), "the clock ran before the first next");
+            assert!(
+                start.elapsed() < 3 * unit(),
+                "the clock ran before the first next"
+            );
         })
         .case("next_timeout", BACKGROUND, |bench| {
             let jam = bench.jam();
@@ -304,198 +391,12 @@ fn as_completed_laws(laws: &mut Laws) {
         .case("dropping_it_lets_the_tasks_go_on", PENDING, |bench| {
             let jam = bench.jam();
             let ran = Tally::new();
-            let futures = (0..3).map(|_| { let ran = ran.clone(); jam.pool.spawn(move || ran.add()).unwrap() });
+            let futures = (0..3).map(|_| {
+                let ran = ran.clone();
+                jam.pool.spawn(move || ran.add()).unwrap()
+            });
             drop(as_completed(futures.collect::<Vec<_>>()));
             drop(jam);
             assert_eq!(ran.get(), 3);
         });
-}
-
-fn timeout_laws(laws: &mut Laws) {
-    laws.law("law15_a_timeout_of_the_wait_the_task_the_queue_and_the_shutdown_are_different_errors")
-        .case("of_the_wait_gives_the_future_back", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let future = jam.number(3);
-            let start = Instant::now();
-            let future = future.result_timeout(unit()).expect_err("the worker is busy");
-            assert!(start.elapsed() >= unit());
-            jam.open();
-            assert_eq!(value(future), 3, "the task went on");
-        })
-        .case("of_the_wait_keeps_the_result", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let future = jam.number(3);
-            assert!(!future.wait_timeout(Duration::from_millis(1)));
-            jam.open();
-            step("a wait with time enough");
-            assert!(future.wait_timeout(Duration::from_secs(60)));
-            assert_eq!(future.result_timeout(Duration::ZERO).unwrap().unwrap(), 3);
-        })
-        .case("of_the_queue", PENDING, |bench| {
-            let jam = bench.jam();
-            let ran = Tally::new();
-            let inside = ran.clone();
-            let options = TaskOptions::new().with_queue_timeout(unit());
-            let future = jam.pool.spawn_with(options, move || inside.add()).unwrap();
-            pass(unit());
-            jam.open();
-            let error = failure(future);
-            assert!(matches!(error.kind(), TaskErrorKind::TimedOut(Timeout::Queue)), "{error}");
-            assert!(!error.may_have_run());
-            assert_eq!(ran.get(), 0);
-        })
-        .case("of_the_queue_passes_under_a_blocking_wait", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let options = TaskOptions::new().with_queue_timeout(unit());
-            let future = jam.pool.spawn_with(options, || 1).unwrap();
-            let error = failure(future);
-            assert!(matches!(error.kind(), TaskErrorKind::TimedOut(Timeout::Queue)), "{error}");
-        })
-        .case("of_the_queue_does_not_touch_a_task_that_starts_in_time", ANY, |bench| {
-            let options = TaskOptions::new().with_queue_timeout(Duration::from_secs(3600));
-            let future = bench.executor().submit_with(options, add::task(1, 1)).unwrap();
-            assert_eq!(value(future), 2);
-        })
-        .case("of_the_task", ANY, of_the_task)
-        .case("of_the_shutdown", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            jam.pool.shutdown(executor_core::Shutdown::Drain).unwrap();
-            let error = executor_core::Executor::join(&jam.pool, Some(Instant::now() + unit()));
-            assert!(error.is_err_and(|error| error.is_still_running()));
-        })
-        .case("of_the_submission", BOUNDED, |bench| {
-            let jam = bench.jam_with(&Config::workers(1).queue(1, OnFull::Block));
-            let queued = jam.number(1);
-            let error = jam.pool.spawn_within(unit(), || 2).unwrap_err();
-            assert!(error.is_timed_out() && error.is_full(), "{error}");
-            match error.reason() {
-                executor_core::Reason::TimedOut { waited } => assert!(*waited >= unit()),
-                reason => panic!("not a timeout: {reason}"),
-            }
-            assert_eq!(error.into_task()(), 2, "the task comes back");
-            jam.open();
-            assert_eq!(value(queued), 1);
-        })
-        .case("of_a_map", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let mut results = jam.pool.map_fn(0..3, |n| n).timeout(unit());
-            let error = results.next().unwrap().unwrap_err();
-            assert!(matches!(error.kind(), TaskErrorKind::TimedOut(Timeout::Wait)), "{error}");
-        });
-}
-
-/// Where a task's run time can be limited, it is; elsewhere that is refused, and the task comes back.
-fn of_the_task(bench: &Bench) {
-    let executor = bench.executor();
-    let options = TaskOptions::new().with_timeout(Duration::from_secs(3600));
-    if bench.capabilities().task_timeout {
-        assert_eq!(value(executor.submit_with(options, add::task(1, 1)).unwrap()), 2);
-        return;
-    }
-    let error = executor.submit_with(options, add::task(1, 41)).unwrap_err();
-    assert!(error.is_unsupported(), "{error}");
-    assert_eq!(executor_core::Task::run(error.into_task()), 42, "the task comes back");
-}
-
-fn future_laws(laws: &mut Laws) {
-    laws.law("law13_each_future_works_under_any_async_runtime")
-        .case("await", ANY, |bench| {
-            assert_eq!(block_on(bench.executor().submit(add::task(1, 2)).unwrap()).unwrap(), 3);
-        })
-        .case("await_many", LOCAL, |bench| {
-            let pool = bench.local(2);
-            let sum = block_on(async {
-                let futures: Vec<_> = (0..50_u64).map(|n| pool.spawn(move || n).unwrap()).collect();
-                let mut sum = 0;
-                for future in futures {
-                    sum += future.await.unwrap();
-                }
-                sum
-            });
-            assert_eq!(sum, 50 * 49 / 2);
-        })
-        .case("await_of_a_pending_task", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let future = jam.number(4);
-            thread::scope(|scope| {
-                let waiter = scope.spawn(|| block_on(future).unwrap());
-                jam.open();
-                assert_eq!(waiter.join().unwrap(), 4);
-            });
-        })
-        .case("pending_then_woken_once", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let mut future = jam.number(4);
-            let counting = Counting::default();
-            for _ in 0..3 {
-                assert!(poll(&mut future, &counting).is_pending());
-            }
-            assert_eq!(counting.woken(), 0);
-            jam.open();
-            crate::latch::eventually("the waker to be woken", || counting.woken() > 0);
-            assert_eq!(counting.woken(), 1, "polled three times, woken once");
-            assert!(poll(&mut future, &counting).is_ready());
-        })
-        .case("a_new_waker_replaces_the_old", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let mut future = jam.number(4);
-            let (old, new) = (Counting::default(), Counting::default());
-            assert!(poll(&mut future, &old).is_pending());
-            assert!(poll(&mut future, &new).is_pending());
-            assert_eq!(old.handles(), 1, "the old waker is dropped");
-            jam.open();
-            crate::latch::eventually("the new waker to be woken", || new.woken() == 1);
-            assert_eq!(old.woken(), 0);
-        })
-        .case("dropped_while_pending_it_keeps_no_waker", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let mut future = jam.number(4);
-            let counting = Counting::default();
-            assert!(poll(&mut future, &counting).is_pending());
-            drop(future);
-            assert_eq!(counting.handles(), 1, "the waker went with the future");
-            drop(jam);
-            assert_eq!(counting.woken(), 0);
-        })
-        .case("cancel_wakes", PENDING, |bench| {
-            if bench.is_deferred() {
-                return;
-            }
-            let jam = bench.jam();
-            let mut future = jam.number(4);
-            let counting = Counting::default();
-            assert!(poll(&mut future, &counting).is_pending());
-            assert!(future.cancel());
-            assert_eq!((counting.woken(), counting.handles()), (1, 1));
-            assert!(poll(&mut future, &counting).is_ready());
-        })
-        .case("shared_clones_are_all_woken", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let shared = jam.number(4).shared();
-            let mut clones: Vec<_> = (0..3).map(|_| (shared.clone(), Counting::default())).collect();
-            for (clone, counting) in &mut clones {
-                assert!(poll(clone, counting).is_pending());
-            }
-            let (dropped, counting) = clones.pop().unwrap();
-            drop(dropped);
-            assert_eq!(counting.handles(), 1, "a dropped clone keeps no waker");
-            jam.open();
-            for (clone, counting) in &mut clones {
-                crate::latch::eventually("a clone to be woken", || counting.woken() == 1);
-                assert!(poll(clone, counting).is_ready());
-            }
-        })
-        .case("combinators_await", LOCAL, |bench| {
-            let pool = bench.local(2);
-            let mapped = Future::map(pool.spawn(|| 20).unwrap(), |n: i32| n + 1);
-            assert_eq!(block_on(mapped).unwrap(), 21);
-            let next = pool.clone();
-            let chain = pool.spawn(|| 20).unwrap().then(move |n| next.spawn(move || n + 2).unwrap());
-            assert_eq!(block_on(chain).unwrap(), 22);
-            assert_eq!(block_on(pool.spawn(|| 23).unwrap().shared()).unwrap(), 23);
-        });
-}
-
-fn poll<F: std::future::Future + Unpin>(future: &mut F, counting: &Counting) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(&counting.waker()))
 }

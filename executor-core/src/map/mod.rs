@@ -5,7 +5,8 @@
 //! chunk's results come back in one piece and are given out one by one. A chunk that takes too long
 //! gives back what it has not begun, and that is submitted anew in smaller chunks, in its place.
 
-pub(crate) mod chunk;
+mod chunk;
+pub(crate) mod encoded;
 mod size;
 
 use std::{
@@ -318,13 +319,9 @@ where
                 }
             }
         };
-        match (&mut self.under_way, pending) {
-            (UnderWay::Ordered(queue), pending) if in_front => queue.push_front((len, pending)),
-            (UnderWay::Ordered(queue), pending) => queue.push_back((len, pending)),
-            (UnderWay::Unordered(set, _), Pending::Chunk(future)) => set.push(len, future),
-            (UnderWay::Unordered(_, refused), Pending::Refused(error)) => {
-                refused.push_back((len, error));
-            }
+        match &mut self.under_way {
+            UnderWay::Ordered(queue) if !in_front => queue.push_back((len, pending)),
+            under_way => under_way.put_in_front(len, pending),
         }
         true
     }
@@ -385,26 +382,37 @@ where
             return;
         }
         if self.expired {
-            let errors = (rest.len(), TaskError::timed_out(Timeout::Wait));
-            return match &mut self.under_way {
-                UnderWay::Ordered(queue) => {
-                    queue.push_front((errors.0, Pending::Refused(errors.1)))
-                }
-                UnderWay::Unordered(_, refused) => refused.push_front(errors),
-            };
+            let error = TaskError::timed_out(Timeout::Wait);
+            return self
+                .under_way
+                .put_in_front(rest.len(), Pending::Refused(error));
         }
         // In pieces, in front of what comes after, and so the last piece first.
         let workers = self.executor.capabilities().workers.max(1);
         let size = self.sizer.next(Some(rest.len()), workers);
-        let mut pieces = Vec::with_capacity(rest.len().div_ceil(size));
-        let mut rest = rest.into_iter().peekable();
-        while rest.peek().is_some() {
-            pieces.push(rest.by_ref().take(size).collect::<Vec<_>>());
+        let mut piece = VecDeque::new();
+        for item in rest.into_iter().rev() {
+            let lost = match item {
+                Ok(item) => {
+                    piece.push_front(item);
+                    None
+                }
+                Err(error) => Some(error),
+            };
+            if piece.len() == size || (lost.is_some() && !piece.is_empty()) {
+                self.resubmit(std::mem::take(&mut piece));
+            }
+            if let Some(error) = lost {
+                self.under_way.put_in_front(1, Pending::Refused(error));
+            }
         }
-        for piece in pieces.into_iter().rev() {
-            let chunk = Chunk::new(self.step.clone(), piece, true);
-            self.submit(chunk, true);
+        if !piece.is_empty() {
+            self.resubmit(piece);
         }
+    }
+
+    fn resubmit(&mut self, piece: VecDeque<I::Item>) {
+        self.submit(Chunk::new(self.step.clone(), piece.into(), true), true);
     }
 
     /// The deadline has passed: whatever is not done becomes an error.
@@ -546,6 +554,17 @@ where
 }
 
 impl<Item, Output> UnderWay<Item, Output> {
+    /// Adds a chunk, before all others where there is an order.
+    fn put_in_front(&mut self, len: usize, pending: Pending<Item, Output>) {
+        match (self, pending) {
+            (Self::Ordered(queue), pending) => queue.push_front((len, pending)),
+            (Self::Unordered(set, _), Pending::Chunk(future)) => set.push(len, future),
+            (Self::Unordered(_, refused), Pending::Refused(error)) => {
+                refused.push_back((len, error));
+            }
+        }
+    }
+
     fn stop_all(&self) {
         let stop = |future: &ChunkFuture<Item, Output>| {
             // Where running tasks cannot be signalled they run on, and nobody waits for them.

@@ -9,7 +9,8 @@ use std::{
 use super::Switch;
 use crate::{
     Admission, Capabilities, Executor, Job, JoinError, Reason, Registry, Rejected, Shutdown, Stats,
-    Unsupported,
+    TaskError, Unsupported,
+    codec::{self, Part},
 };
 
 /// Sends each task through its encoded form and back, as a backend with other processes does, but
@@ -64,7 +65,7 @@ impl Executor for RoundTripExecutor {
                 &self.shared.succeeded
             }
             Err(error) => {
-                job.fail(error);
+                job.fail(sent_back(&error));
                 &self.shared.failed
             }
         };
@@ -91,4 +92,12 @@ impl Executor for RoundTripExecutor {
             ..Stats::default()
         }
     }
+}
+
+/// An error as it arrives from another process: its payload, for one, stays behind.
+fn sent_back(error: &TaskError) -> TaskError {
+    let mut bytes = Vec::new();
+    codec::encode(Part::Output, error, &mut bytes)
+        .and_then(|()| codec::decode(Part::Output, &bytes))
+        .unwrap_or_else(TaskError::from)
 }
