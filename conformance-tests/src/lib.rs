@@ -47,18 +47,21 @@ mod product;
 mod quirks;
 mod subject;
 mod surface;
-pub mod tasks;
+mod tasks;
 
 use std::{fmt, process::ExitCode, sync::Arc};
 
 use executor_core::Executor;
 use libtest_mimic::{Arguments, Trial};
 
-pub use self::subject::{Config, Factory, Initializer, OnFull, Order, WorkerState};
 use self::{
     laws::{Bench, Law},
     quirks::Quirk,
     subject::{Backend, Form},
+};
+pub use self::{
+    subject::{Config, Factory, Initializer, OnFull, Order, WorkerState},
+    tasks::register as register_tasks,
 };
 
 /// The `main` of a backend's test file: runs the trials of all backends that `fill` adds, as the
@@ -110,6 +113,7 @@ pub fn register<E: Executor + Clone + 'static>(
 }
 
 /// The trials of a backend, one by one: for a test of the suite itself, which wants to see some fail.
+#[must_use]
 pub fn checks<E: Executor + Clone + 'static>(name: &str, factory: Factory<E>) -> Vec<Check> {
     planned::collect();
     tasks::register();

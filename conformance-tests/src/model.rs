@@ -156,7 +156,7 @@ impl World {
         }
     }
 
-    fn pool(&self) -> &Box<dyn LocalExecutor> {
+    fn pool(&self) -> &dyn LocalExecutor {
         self.pool.as_ref().expect("the pool is there until the end")
     }
 

@@ -34,7 +34,7 @@ pub(crate) fn laws(laws: &mut Laws) {
                 for drop in [Drop::Pending, Drop::Done, Drop::Never] {
                     for wait in [
                         Wait::No,
-                        Wait::Wait,
+                        Wait::Block,
                         Wait::Timeout,
                         Wait::Await,
                         Wait::Select,
@@ -88,7 +88,7 @@ enum Drop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wait {
     No,
-    Wait,
+    Block,
     Timeout,
     Await,
     Select,
@@ -176,7 +176,7 @@ fn try_out(bench: &Bench, of: Combination) {
         match of.wait {
             // The drop of the pool waits.
             Wait::No => {}
-            Wait::Wait => future.wait(),
+            Wait::Block => future.wait(),
             Wait::Timeout => assert!(future.wait_timeout(Duration::from_secs(3600)), "{of}"),
             Wait::Await => taken = Some(block_on(&mut future)),
             Wait::Select => {

@@ -56,16 +56,22 @@ pub struct WorkerState(pub u64);
 
 /// Makes the executors of one backend, and says what they can be configured to do.
 pub struct Factory<E> {
-    build: Arc<dyn Fn(&Config) -> Result<E, Failure> + Send + Sync>,
+    build: MakeOf<E>,
     local: Option<Local<E>>,
-    resize: Option<Arc<dyn Fn(&E, usize) -> Result<(), Failure> + Send + Sync>>,
-    wait_idle: Option<Arc<dyn Fn(&E, Option<Duration>) -> bool + Send + Sync>>,
+    resize: Option<ResizeOf<E>>,
+    wait_idle: Option<WaitIdleOf<E>>,
     offers: Offers,
     limit: Duration,
     pub(crate) quirks: Vec<Quirk>,
 }
 
 type Failure = Box<dyn Error + Send + Sync>;
+type MakeOf<E> = Arc<dyn Fn(&Config) -> Result<E, Failure> + Send + Sync>;
+type ResizeOf<E> = Arc<dyn Fn(&E, usize) -> Result<(), Failure> + Send + Sync>;
+type WaitIdleOf<E> = Arc<dyn Fn(&E, Option<Duration>) -> bool + Send + Sync>;
+
+pub(crate) type Resize = Box<dyn Fn(usize) -> Result<(), String> + Send>;
+pub(crate) type WaitIdle = Box<dyn Fn(Option<Duration>) -> bool + Send>;
 
 /// What a factory can build beyond the default.
 #[derive(Debug, Clone, Copy, Default)]
@@ -102,8 +108,8 @@ pub(crate) type Build = Box<dyn Fn(&Config) -> Result<Subject, String> + Send + 
 pub(crate) struct Subject {
     pub(crate) executor: Box<dyn Executor>,
     pub(crate) local: Option<Box<dyn LocalExecutor>>,
-    pub(crate) resize: Option<Box<dyn Fn(usize) -> Result<(), String> + Send>>,
-    pub(crate) wait_idle: Option<Box<dyn Fn(Option<Duration>) -> bool + Send>>,
+    pub(crate) resize: Option<Resize>,
+    pub(crate) wait_idle: Option<WaitIdle>,
     /// Calls everything that users can call, on the form's own type.
     pub(crate) surface: Box<dyn FnOnce() + Send>,
 }
@@ -306,12 +312,12 @@ impl<E: Executor + Clone + 'static> Factory<E> {
         let resize = self.resize.clone().map(|resize| {
             let executor = executor.clone();
             let call = move |n| resize(&executor, n).map_err(|error: Failure| error.to_string());
-            Box::new(call) as Box<dyn Fn(usize) -> Result<(), String> + Send>
+            Box::new(call) as Resize
         });
         let wait_idle = self.wait_idle.clone().map(|wait_idle| {
             let executor = executor.clone();
             let call = move |timeout| wait_idle(&executor, timeout);
-            Box::new(call) as Box<dyn Fn(Option<Duration>) -> bool + Send>
+            Box::new(call) as WaitIdle
         });
         let local = self.local.as_ref();
         let own = executor.clone();

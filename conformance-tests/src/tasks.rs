@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -20,31 +19,25 @@ use crate::planned;
 
 /// The sum.
 #[task(crate = "executor_core")]
-pub fn add(a: u64, b: u64) -> u64 {
+pub(crate) fn add(a: u64, b: u64) -> u64 {
     a + b
-}
-
-/// The length of a text.
-#[task(crate = "executor_core")]
-pub fn length(text: String) -> usize {
-    text.len()
 }
 
 /// Panics with a text.
 #[task(crate = "executor_core")]
-pub fn panics(number: u64) -> u64 {
+pub(crate) fn panics(number: u64) -> u64 {
     panic!("{} number {number}", planned::PREFIX)
 }
 
 /// Panics with a payload that is no text.
 #[task(crate = "executor_core")]
-pub fn panics_any(number: u64) -> u64 {
+pub(crate) fn panics_any(number: u64) -> u64 {
     planned::boom_any(number)
 }
 
 /// Panics if the number is odd.
 #[task(crate = "executor_core")]
-pub fn panics_if_odd(number: u64) -> u64 {
+pub(crate) fn panics_if_odd(number: u64) -> u64 {
     assert!(
         number.is_multiple_of(2),
         "{}: {number} is odd",
@@ -55,109 +48,109 @@ pub fn panics_if_odd(number: u64) -> u64 {
 
 /// Returns an error: which is an output like any other.
 #[task(crate = "executor_core")]
-pub fn returns_error(text: String) -> Result<u64, String> {
+pub(crate) fn returns_error(text: String) -> Result<u64, String> {
     Err(text)
 }
 
 /// The name under which it runs.
 #[task(crate = "executor_core")]
-pub fn own_name() -> Option<String> {
+pub(crate) fn own_name() -> Option<String> {
     context::task_name()
 }
 
 /// Its argument backwards.
 #[task(crate = "executor_core")]
-pub fn reversed(bytes: Vec<u8>) -> Vec<u8> {
+pub(crate) fn reversed(bytes: Vec<u8>) -> Vec<u8> {
     bytes.into_iter().rev().collect()
 }
 
 /// Adds one to a counter of the process that runs it; what there was before.
 #[task(crate = "executor_core")]
-pub fn count(counter: usize) -> u64 {
+pub(crate) fn count(counter: usize) -> u64 {
     COUNTERS[counter].fetch_add(1, Ordering::SeqCst)
 }
 
 /// Takes an argument that may not survive the codec.
 #[task(crate = "executor_core")]
-pub fn fickle_argument(argument: Fickle) -> u64 {
+pub(crate) fn fickle_argument(argument: Fickle) -> u64 {
     argument.value
 }
 
 /// Gives an output that may not survive the codec.
 #[task(crate = "executor_core")]
-pub fn fickle_output(fails: Fails, value: u64) -> Fickle {
+pub(crate) fn fickle_output(fails: Fails, value: u64) -> Fickle {
     Fickle { fails, value }
 }
 
 /// Gives a struct with flattened fields back.
 #[task(crate = "executor_core")]
-pub fn echo_flattened(value: Flattened) -> Flattened {
+pub(crate) fn echo_flattened(value: Flattened) -> Flattened {
     value
 }
 
 /// Gives an untagged enum back.
 #[task(crate = "executor_core")]
-pub fn echo_untagged(value: Vec<Untagged>) -> Vec<Untagged> {
+pub(crate) fn echo_untagged(value: Vec<Untagged>) -> Vec<Untagged> {
     value
 }
 
 /// Gives an internally tagged enum back.
 #[task(crate = "executor_core")]
-pub fn echo_tagged(value: Vec<Tagged>) -> Vec<Tagged> {
+pub(crate) fn echo_tagged(value: Vec<Tagged>) -> Vec<Tagged> {
     value
 }
 
 /// Gives an adjacently tagged enum back.
 #[task(crate = "executor_core")]
-pub fn echo_adjacent(value: Vec<Adjacent>) -> Vec<Adjacent> {
+pub(crate) fn echo_adjacent(value: Vec<Adjacent>) -> Vec<Adjacent> {
     value
 }
 
 /// Gives an externally tagged enum back.
 #[task(crate = "executor_core")]
-pub fn echo_external(value: Vec<External>) -> Vec<External> {
+pub(crate) fn echo_external(value: Vec<External>) -> Vec<External> {
     value
 }
 
 /// Gives a struct back whose fields may be skipped.
 #[task(crate = "executor_core")]
-pub fn echo_skipping(value: Skipping) -> Skipping {
+pub(crate) fn echo_skipping(value: Skipping) -> Skipping {
     value
 }
 
 /// Gives extreme numbers back.
 #[task(crate = "executor_core")]
-pub fn echo_numbers(value: Numbers) -> Numbers {
+pub(crate) fn echo_numbers(value: Numbers) -> Numbers {
     value
 }
 
 /// Gives nested options back.
 #[task(crate = "executor_core")]
-pub fn echo_options(value: Vec<Option<u8>>) -> Vec<Option<u8>> {
+pub(crate) fn echo_options(value: Vec<Option<u8>>) -> Vec<Option<u8>> {
     value
 }
 
 /// Gives a map back whose keys are no texts.
 #[task(crate = "executor_core")]
-pub fn echo_map(value: BTreeMap<u32, Vec<char>>) -> BTreeMap<u32, Vec<char>> {
+pub(crate) fn echo_map(value: BTreeMap<u32, Vec<char>>) -> BTreeMap<u32, Vec<char>> {
     value
 }
 
 /// Gives a text back.
 #[task(crate = "executor_core")]
-pub fn echo_text(value: String) -> String {
+pub(crate) fn echo_text(value: String) -> String {
     value
 }
 
 /// Gives units and tuples back.
 #[task(crate = "executor_core")]
-pub fn echo_units(value: ((), (u8, (String,)), Unit)) -> ((), (u8, (String,)), Unit) {
+pub(crate) fn echo_units(value: ((), (u8, (String,)), Unit)) -> ((), (u8, (String,)), Unit) {
     value
 }
 
 /// Gives a result back, either side.
 #[task(crate = "executor_core")]
-pub fn echo_results(value: Vec<Result<u8, String>>) -> Vec<Result<u8, String>> {
+pub(crate) fn echo_results(value: Vec<Result<u8, String>>) -> Vec<Result<u8, String>> {
     value
 }
 
@@ -179,7 +172,7 @@ pub(crate) fn counters(how_many: usize) -> std::ops::Range<usize> {
 
 /// What becomes of a [`Fickle`] value on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Fails {
+pub(crate) enum Fails {
     /// It arrives.
     Nowhere,
     /// It cannot be encoded.
@@ -194,11 +187,11 @@ pub enum Fails {
 
 /// A value that may not survive the codec.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fickle {
+pub(crate) struct Fickle {
     /// How it fails.
-    pub fails: Fails,
+    pub(crate) fails: Fails,
     /// What it carries.
-    pub value: u64,
+    pub(crate) value: u64,
 }
 
 impl Serialize for Fickle {
@@ -224,7 +217,7 @@ impl<'de> Deserialize<'de> for Fickle {
 
 /// Fields of another struct among its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Flattened {
+pub(crate) struct Flattened {
     pub(crate) id: u32,
     #[serde(flatten)]
     pub(crate) inner: Inner,
@@ -234,7 +227,7 @@ pub struct Flattened {
 
 /// What is flattened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Inner {
+pub(crate) struct Inner {
     pub(crate) name: String,
     pub(crate) size: Option<u64>,
 }
@@ -242,7 +235,7 @@ pub struct Inner {
 /// Told apart by its content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Untagged {
+pub(crate) enum Untagged {
     /// A number.
     Number(i64),
     /// A text.
@@ -261,7 +254,7 @@ pub enum Untagged {
 /// Told apart by a field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Tagged {
+pub(crate) enum Tagged {
     /// No fields.
     Empty,
     /// Named fields.
@@ -276,7 +269,7 @@ pub enum Tagged {
 /// Tag and content beside each other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t", content = "c")]
-pub enum Adjacent {
+pub(crate) enum Adjacent {
     /// No content.
     Empty,
     /// A tuple.
@@ -285,7 +278,7 @@ pub enum Adjacent {
 
 /// As serde does it by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum External {
+pub(crate) enum External {
     /// No content.
     Empty,
     /// One value.
@@ -295,13 +288,13 @@ pub enum External {
     /// Named fields.
     Fields {
         /// A field.
-        deep: Option<Box<External>>,
+        deep: Option<Box<Self>>,
     },
 }
 
 /// Fields that may be missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Skipping {
+pub(crate) struct Skipping {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) first: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -318,7 +311,7 @@ const fn seven() -> u8 {
 
 /// Extreme numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Numbers {
+pub(crate) struct Numbers {
     pub(crate) signed: Vec<i64>,
     pub(crate) unsigned: Vec<u64>,
     pub(crate) floats: Vec<f64>,
@@ -328,7 +321,7 @@ pub struct Numbers {
 
 /// Nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unit;
+pub(crate) struct Unit;
 
 /// A task that is in no registry.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -367,7 +360,6 @@ pub fn register() {
         }
     }
     with::<add>();
-    with::<length>();
     with::<panics>();
     with::<panics_any>();
     with::<panics_if_odd>();
@@ -389,10 +381,4 @@ pub fn register() {
     with::<echo_text>();
     with::<echo_units>();
     with::<echo_results>();
-}
-
-impl fmt::Display for Fails {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
 }

@@ -11,7 +11,7 @@ use crate::{
 pub trait LocalExecutor: Executor {
     /// A hint: a job handed over now would find a worker that has nothing to do.
     ///
-    /// Asked at every fork of [`join`](LocalExecutorExt::join), so it should cost no more than a load
+    /// Asked at every fork of [`join`](crate::join()), so it should cost no more than a load
     /// or two. An executor that always says no runs both sides of a fork in the caller.
     fn wants_work(&self) -> bool;
 }

@@ -98,7 +98,12 @@ impl ThreadPoolExecutor {
     /// If `max_workers` is 0, or more than there can be.
     pub fn resize(&self, max_workers: usize) -> Result<(), BuildError> {
         check_workers(max_workers)?;
-        self.shared().resize(max_workers);
+        let shared = self.shared();
+        shared.resize(max_workers);
+        if !shared.queue.is_empty() {
+            // What is queued may have waited for the worker that there can be now.
+            self.heed(shared.notify());
+        }
         Ok(())
     }
 

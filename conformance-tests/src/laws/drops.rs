@@ -231,10 +231,10 @@ pub(crate) fn laws(laws: &mut Laws) {
         .case("a_map_keeps_no_item_that_was_treated", LOCAL, |bench| {
             let (pool, alive) = (bench.local(2), Tally::new());
             let tokens = alive.clone();
-            let mut results = pool
+            let results = pool
                 .map_fn((0..40).map(move |_| tokens.token()), drop)
                 .window(4);
-            while let Some(result) = results.next() {
+            for result in results {
                 result.unwrap();
                 assert!(
                     alive.get() <= 4,

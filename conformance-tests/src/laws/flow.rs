@@ -313,7 +313,7 @@ fn more_laws(laws: &mut Laws) {
 }
 
 /// How many tasks come to run at once: so many, or the trial fails.
-fn at_once(pool: &Box<dyn LocalExecutor>, tasks: usize) -> usize {
+fn at_once(pool: &dyn LocalExecutor, tasks: usize) -> usize {
     let meeting = Meeting::of(tasks);
     let futures: Vec<_> = (0..tasks)
         .map(|_| {

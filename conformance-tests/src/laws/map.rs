@@ -83,9 +83,7 @@ pub(crate) fn laws(laws: &mut Laws) {
             |bench| {
                 let executor = bench.executor();
                 for chunk in [1, 3, 100] {
-                    let results = executor
-                        .map((0..30).map(|n| panics_if_odd::task(n)))
-                        .chunk(chunk);
+                    let results = executor.map((0..30).map(panics_if_odd::task)).chunk(chunk);
                     for (n, result) in (0..30).zip(results) {
                         assert_eq!(result.is_ok(), n % 2 == 0, "item {n} in chunks of {chunk}");
                         if let Err(error) = result {
@@ -106,9 +104,7 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case("failures_unordered", ANY, |bench| {
             let executor = bench.executor();
-            let results = executor
-                .map((0..100).map(|n| panics_if_odd::task(n)))
-                .unordered();
+            let results = executor.map((0..100).map(panics_if_odd::task)).unordered();
             assert_eq!(results.filter(Result::is_ok).count(), 50);
         })
         .case("each_item_runs_once", LOCAL, |bench| {

@@ -253,7 +253,7 @@ impl Bench {
 }
 
 /// Keeps one worker of the pool busy until the gate opens.
-pub(crate) fn jam(pool: &Box<dyn LocalExecutor>, gate: &Gate) {
+pub(crate) fn jam(pool: &dyn LocalExecutor, gate: &Gate) {
     let started = Gate::new("the task that jams the worker");
     let (inside, closed) = (started.clone(), gate.clone());
     let blocker = pool.spawn(move || {
@@ -296,7 +296,7 @@ impl Drop for Jam {
 }
 
 #[track_caller]
-pub(crate) fn number_on(pool: &Box<dyn LocalExecutor>, number: u64) -> TaskFuture<u64> {
+pub(crate) fn number_on(pool: &dyn LocalExecutor, number: u64) -> TaskFuture<u64> {
     pool.spawn(move || number)
         .expect("an open pool accepts tasks")
 }

@@ -18,8 +18,11 @@ use crate::{
 
 type Pool = Box<dyn LocalExecutor>;
 
+/// A task that waits for others.
+type Waits = fn(&Pool) -> u64;
+
 /// Ways to wait for tasks that give 1 and 2; each gives their sum.
-const WAITS: [(&str, fn(&Pool) -> u64); 18] = [
+const WAITS: [(&str, Waits); 18] = [
     ("result", |pool| {
         value(number_on(pool, 1)) + value(number_on(pool, 2))
     }),

@@ -300,7 +300,7 @@ fn join_laws(laws: &mut Laws) {
         );
 }
 
-fn sum(pool: &Box<dyn executor_core::LocalExecutor>, from: u64, to: u64) -> u64 {
+fn sum(pool: &dyn executor_core::LocalExecutor, from: u64, to: u64) -> u64 {
     if to - from <= 4 {
         return (from..to).sum();
     }

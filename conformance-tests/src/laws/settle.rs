@@ -230,7 +230,7 @@ pub(crate) fn join<E: Executor + ?Sized>(executor: &E) {
     executor.join(None).expect("a join without a deadline ends");
 }
 
-fn watch_numbers(pool: &Box<dyn LocalExecutor>, count: u64) -> Vec<Watched<u64>> {
+fn watch_numbers(pool: &dyn LocalExecutor, count: u64) -> Vec<Watched<u64>> {
     (0..count)
         .map(|n| once(super::number_on(pool, n)))
         .collect()

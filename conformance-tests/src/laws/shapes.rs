@@ -155,7 +155,7 @@ fn shape_laws(laws: &mut Laws) {
                 "\0 \u{1f600} e\u{301}".into(),
                 "x".repeat(70_000),
             ] {
-                echo(bench, text, |text| echo_text::task(text));
+                echo(bench, text, echo_text::task);
             }
         })
         .case("units_and_tuples", ANY, |bench| {

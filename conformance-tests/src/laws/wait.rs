@@ -1,25 +1,20 @@
-//! Laws 13 and 15: waiting for one and for many; timeouts.
+//! Law 13: waiting for many.
 
 use std::{
-    pin::Pin,
-    task::{Context, Poll},
     thread,
     time::{Duration, Instant},
 };
 
 use executor_core::{
-    ExecutorExt as _, Future, LocalExecutorExt as _, ReturnWhen, TaskErrorKind, TaskFuture,
-    TaskOptions, Timeout, as_completed, first_ok, join_all, wait,
+    ExecutorExt as _, Future, LocalExecutorExt as _, ReturnWhen, TaskFuture, as_completed,
+    first_ok, join_all, wait,
 };
 
-use super::{ANY, BACKGROUND, BOUNDED, Bench, LOCAL, Laws, PENDING, failure, value};
+use super::{ANY, BACKGROUND, LOCAL, Laws, PENDING, value};
 use crate::{
-    OnFull,
-    block_on::{Counting, block_on},
     guard::{pass, step, unit},
     latch::{Gate, Tally},
     planned,
-    subject::Config,
     tasks::{add, panics},
 };
 

@@ -192,11 +192,9 @@ impl Executor for Pool {
         let Shared {
             defect, workers, ..
         } = *self.0.shared;
-        let priorities = defect == Defect::ClaimsPriorities;
-        Capabilities {
-            priorities,
-            ..Capabilities::local(workers)
-        }
+        let mut capabilities = Capabilities::local(workers);
+        capabilities.priorities = defect == Defect::ClaimsPriorities;
+        capabilities
     }
 
     fn execute(&self, job: Job, _: Admission) -> Result<(), Rejected> {
@@ -265,10 +263,11 @@ impl Executor for Pool {
         let queue = self.0.shared.lock();
         match self.0.shared.defect {
             Defect::NoStats => Stats::default(),
-            _ => Stats {
-                queued: queue.jobs.len(),
-                ..queue.stats
-            },
+            _ => {
+                let mut stats = queue.stats;
+                stats.queued = queue.jobs.len();
+                stats
+            }
         }
     }
 }

@@ -100,10 +100,11 @@ impl<T: PortableTask> Submission<T> {
     #[inline]
     pub(crate) fn portable(task: T, options: Option<TaskOptions>, is_chunk: bool) -> Self {
         let cell = CellRef::portable(task, CellOptions::of(options), is_chunk);
-        // SAFETY: the two references of a new cell, whose task is a `T`.
+        // SAFETY: one of the two references of a new cell, whose task is a `T`.
+        let future = unsafe { TaskFuture::from_cell(cell) };
         Self {
             job: Job { cell },
-            future: unsafe { TaskFuture::from_cell(cell) },
+            future,
             task: PhantomData,
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! # Who may touch what
 //!
-//! A cell is born with two references, the [`Job`](crate::Job)'s and the future's; a scope may hold a
+//! A cell is born with two references, the [`Job`]'s and the future's; a scope may hold a
 //! third. Whoever gives up the last one frees the cell. The bits of [`state`] decide who owns the
 //! rest:
 //!

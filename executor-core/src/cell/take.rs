@@ -42,11 +42,11 @@ impl CellRef {
     ///
     /// The slot belongs to the caller; `full` says whether it is full. It is empty afterwards.
     unsafe fn read_waiters(self, full: bool) -> Option<Waiters> {
-        // SAFETY: full, so initialised; read out once, since it then counts as empty.
         full.then(|| {
-            self.header()
-                .waiters
-                .with_mut(|slot| unsafe { (*slot).assume_init_read() })
+            self.header().waiters.with_mut(|slot| {
+                // SAFETY: full, so initialised; read out once, since it then counts as empty.
+                unsafe { (*slot).assume_init_read() }
+            })
         })
     }
 

@@ -1,4 +1,4 @@
-//! Tasks that borrow: [`scope`] and [`join`].
+//! Tasks that borrow: `scope` and `join`.
 
 mod join;
 
