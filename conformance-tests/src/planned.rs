@@ -1,7 +1,8 @@
 //! Panics that trials plan: told apart from failures, and collected where callbacks throw them.
 
 use std::{
-    panic::{self, panic_any},
+    cell::Cell,
+    panic::{self, AssertUnwindSafe, panic_any},
     sync::{
         Mutex, Once, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -36,6 +37,19 @@ pub(crate) fn unique() -> String {
     )
 }
 
+/// Calls `f`, which is to panic with a text that is not ours; it is not printed.
+pub(crate) fn expected<R>(f: impl FnOnce() -> R) -> std::thread::Result<R> {
+    EXPECTED.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(f));
+    EXPECTED.set(false);
+    result
+}
+
+thread_local! {
+    /// Whether this thread is in [`expected`].
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Keeps planned panics from being printed, for the whole program.
 pub(crate) fn quiet() {
     static ONCE: Once = Once::new();
@@ -45,7 +59,8 @@ pub(crate) fn quiet() {
             let payload = info.payload();
             let text = payload.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
-            if !payload.is::<Planned>() && !text.is_some_and(|text| text.contains(PREFIX)) {
+            let planned = payload.is::<Planned>() || EXPECTED.get();
+            if !planned && !text.is_some_and(|text| text.contains(PREFIX)) {
                 previous(info);
             }
         }));

@@ -10,6 +10,14 @@ use conformance_tests::{Check, Factory, checks};
 use self::support::{Defect, Pool};
 
 #[test]
+fn a_pool_that_is_sound_passes() {
+    for check in checks("sound", Factory::local(|config| sound(config.workers))) {
+        let name = check.name().to_owned();
+        assert_eq!(check.run(), Ok(()), "{name}");
+    }
+}
+
+#[test]
 fn a_pool_that_loses_jobs() {
     caught(
         Defect::LosesJobs,
@@ -183,6 +191,10 @@ fn find(checks: Vec<Check>, trial: &str) -> Check {
         .into_iter()
         .find(|check| check.name().ends_with(&format!("::value::{trial}")));
     check.unwrap_or_else(|| panic!("there is no trial {trial}"))
+}
+
+fn sound(workers: usize) -> Result<Pool, Infallible> {
+    Ok(Pool::new(workers, Defect::None))
 }
 
 fn factory(defect: Defect) -> Factory<Pool> {

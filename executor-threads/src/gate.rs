@@ -4,49 +4,74 @@
 //! Workers leave a closed pool only once nobody is inside: then every job that was accepted is in
 //! the queue, and a last look at that finds it.
 //!
-//! Entering counts, then looks; closing closes, then counts. All of it is sequentially consistent, so
-//! either the one that enters sees the gate closed, or the one that closes sees it inside. The
-//! counts are spread over several cache lines, since every submission writes one.
+//! Each thread has a *slot*, in which it writes the gate that it is inside of. Entering writes the slot,
+//! then looks whether the gate is open; closing closes, then looks at all slots. All of it is
+//! sequentially consistent, so either the one that enters sees the gate closed, or the one that
+//! closes sees it inside. Only its thread writes a slot: so leaving is a plain store, and submitters do
+//! not share a cache line. (Hazard pointers, Michael, 2004, with a gate in the place of the pointer.)
+//!
+//! Slots live as long as the program, and are used again by later threads.
 
-use std::{array, cell::Cell};
+use std::{
+    cell::{Cell, OnceCell},
+    sync::{Mutex, PoisonError, RwLock},
+};
 
 use crossbeam_utils::CachePadded;
 
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
-const SHARDS: usize = if cfg!(loom) { 1 } else { 8 };
-
 #[derive(Debug)]
 pub(crate) struct Gate {
+    id: usize,
     closed: AtomicBool,
-    inside: [CachePadded<AtomicUsize>; SHARDS],
 }
 
 /// Somebody is inside.
-pub(crate) struct Inside<'g>(&'g AtomicUsize);
+pub(crate) struct Inside<'s> {
+    slot: &'s Slot,
+    outer: usize,
+}
+
+/// The gate that one thread is inside of; 0 for none.
+struct Slot(CachePadded<AtomicUsize>);
+
+/// All slots, and those whose threads have ended.
+static ALL: RwLock<Vec<&'static Slot>> = RwLock::new(Vec::new());
+static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// This thread's shard, from 1; 0 while it has none.
-    static SHARD: Cell<usize> = const { Cell::new(0) };
+    /// This thread's slot, once it has one. Without a destructor, for speed; `OWNER` has it.
+    static SLOT: Cell<Option<&'static Slot>> = const { Cell::new(None) };
+    static OWNER: OnceCell<Owner> = const { OnceCell::new() };
 }
+
+/// Gives a thread's slot back when the thread ends.
+struct Owner(&'static Slot);
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        let inside = array::from_fn(|_| CachePadded::new(AtomicUsize::new(0)));
+        use std::sync::atomic::AtomicUsize;
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Self {
+            id,
             closed: AtomicBool::new(false),
-            inside,
         }
     }
 
     /// Goes in, unless the gate is closed.
     #[inline]
-    pub(crate) fn enter(&self) -> Option<Inside<'_>> {
-        let count = &*self.inside[shard()];
-        count.fetch_add(1, Ordering::SeqCst);
+    pub(crate) fn enter(&self) -> Option<Inside<'static>> {
+        self.enter_from(SLOT.get().unwrap_or_else(assign_slot))
+    }
+
+    #[inline]
+    fn enter_from<'s>(&self, slot: &'s Slot) -> Option<Inside<'s>> {
+        let outer = slot.0.swap(self.id, Ordering::SeqCst);
         order_for_loom();
-        let inside = Inside(count);
-        (!self.closed.load(Ordering::SeqCst)).then_some(inside)
+        let inside = Inside { slot, outer };
+        (!self.is_closed()).then_some(inside)
     }
 
     pub(crate) fn close(&self) {
@@ -61,21 +86,57 @@ impl Gate {
     /// Whether the gate is closed and nobody is inside. Once true, it stays true, but for those
     /// who enter only to find it closed.
     pub(crate) fn is_shut(&self) -> bool {
-        if !self.is_closed() {
-            return false;
+        self.is_closed() && {
+            let slots = ALL.read().unwrap_or_else(PoisonError::into_inner);
+            self.is_in_none_of(slots.iter().copied())
         }
+    }
+
+    fn is_in_none_of<'s>(&self, mut slots: impl Iterator<Item = &'s Slot>) -> bool {
         order_for_loom();
-        self.inside
-            .iter()
-            .all(|count| count.load(Ordering::SeqCst) == 0)
+        slots.all(|slot| slot.0.load(Ordering::SeqCst) != self.id)
     }
 }
 
 impl Drop for Inside<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        // Release: whoever sees the slot empty sees what was done inside.
+        self.slot.0.store(self.outer, Ordering::Release);
     }
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self(CachePadded::new(AtomicUsize::new(0)))
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        SLOT.set(None);
+        FREE.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(self.0);
+    }
+}
+
+#[cold]
+fn assign_slot() -> &'static Slot {
+    let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let slot = free.unwrap_or_else(|| {
+        let slot: &'static Slot = Box::leak(Box::new(Slot::new()));
+        ALL.write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(slot);
+        slot
+    });
+    // A thread that is being torn down owns nothing any more: it uses the slot this once, and the slot is
+    // not used again.
+    if OWNER.try_with(|owner| owner.set(Owner(slot)).is_ok()) == Ok(true) {
+        SLOT.set(Some(slot));
+    }
+    slot
 }
 
 /// Loom takes sequentially consistent accesses for acquire and release ones, and knows the order that
@@ -86,23 +147,6 @@ fn order_for_loom() {
     crate::sync::fence(Ordering::SeqCst);
 }
 
-#[inline]
-fn shard() -> usize {
-    match SHARD.get() {
-        0 => assign_shard(),
-        shard => shard - 1,
-    }
-}
-
-#[cold]
-fn assign_shard() -> usize {
-    use std::sync::atomic::AtomicUsize;
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let shard = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
-    SHARD.set(shard + 1);
-    shard
-}
-
 /// A model of the promise: once the gate is shut, whatever was added inside is there.
 #[cfg(all(test, loom))]
 mod loom_gate {
@@ -110,7 +154,7 @@ mod loom_gate {
 
     use loom::{sync::atomic::AtomicUsize, thread};
 
-    use super::{Gate, Ordering};
+    use super::{Gate, Ordering, Slot};
 
     #[test]
     fn what_was_added_inside_is_seen_once_it_is_shut() {
@@ -119,23 +163,26 @@ mod loom_gate {
         builder.check(|| {
             let gate = Arc::new(Gate::new());
             let queue = Arc::new(AtomicUsize::new(0));
-            let submitter = {
-                let (gate, queue) = (Arc::clone(&gate), Arc::clone(&queue));
+            let slots = Arc::new([Slot::new(), Slot::new()]);
+            let submitters = [0, 1].map(|at| {
+                let (gate, queue, slots) =
+                    (Arc::clone(&gate), Arc::clone(&queue), Arc::clone(&slots));
                 thread::spawn(move || {
-                    let Some(_inside) = gate.enter() else {
+                    let Some(_inside) = gate.enter_from(&slots[at]) else {
                         return 0;
                     };
                     // Relaxed: it is the gate that makes it seen.
-                    queue.store(1, Ordering::Relaxed);
+                    queue.fetch_add(1, Ordering::Relaxed);
                     1
                 })
-            };
+            });
             gate.close();
-            while !gate.is_shut() {
+            while !gate.is_in_none_of(slots.iter()) {
                 thread::yield_now();
             }
             let seen = queue.load(Ordering::Relaxed);
-            assert_eq!(submitter.join().unwrap(), seen);
+            let added: usize = submitters.map(|thread| thread.join().unwrap()).iter().sum();
+            assert_eq!(added, seen);
         });
     }
 }

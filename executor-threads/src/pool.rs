@@ -215,21 +215,12 @@ impl Executor for ThreadPoolExecutor {
         };
         job.bind(shared.home);
         let queue = match &shared.queue {
-            Queue::Stealing(_) if shared.gate.is_closed() => {
-                return Err(Rejected::new(job, shared.refusal()));
-            }
             Queue::Stealing(queue) => queue,
             Queue::Locked(queue) => return self.execute_locked(queue, job, admission),
         };
-        // A worker needs no gate: it does not leave before its own deque is empty.
-        let job = match worker::push_own(shared, job) {
-            Ok(()) => {
-                // If no worker can be started, then this one will run it.
-                let _failed_to_start = shared.notify();
-                return Ok(());
-            }
-            Err(job) => job,
-        };
+        if context::is_worker_of(shared.home) {
+            return worker::push_own(shared, job);
+        }
         let Some(inside) = shared.gate.enter() else {
             return Err(Rejected::new(job, shared.refusal()));
         };

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use executor_core::{Job, JobKey, Ran, context, spin};
+use executor_core::{Job, JobKey, Ran, Rejected, context, spin};
 
 use crate::{
     idle::Slept,
@@ -52,20 +52,21 @@ pub(crate) fn main(shared: &Arc<Shared>, index: usize, counts: &Arc<Counts>) {
     });
 }
 
-/// Puts a job on this thread's own deque, if it is a worker of this pool and has one.
+/// Puts a job on this thread's own deque. The thread is a worker of this pool: it needs no gate, since
+/// it does not leave before its deque is empty.
 #[inline]
-pub(crate) fn push_own(shared: &Arc<Shared>, job: Job) -> Result<(), Job> {
-    WORKER.with(|cell| match cell.get() {
-        Some(Worker {
-            shared: own_shared,
-            own: Some(own),
-            ..
-        }) if Arc::ptr_eq(own_shared, shared) => {
-            own.push(job);
-            Ok(())
-        }
-        _ => Err(job),
-    })
+pub(crate) fn push_own(shared: &Arc<Shared>, job: Job) -> Result<(), Rejected> {
+    if shared.gate.is_closed() {
+        return Err(Rejected::new(job, shared.refusal()));
+    }
+    WORKER.with(|cell| {
+        let own = cell.get().and_then(|worker| worker.own.as_ref());
+        own.expect("a worker of a pool that steals has deques")
+            .push(job);
+    });
+    // If no worker can be started, then this one will run it.
+    let _failed_to_start = shared.notify();
+    Ok(())
 }
 
 /// Whether this thread has children on its own deque that nobody has taken.

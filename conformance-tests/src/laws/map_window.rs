@@ -1,7 +1,6 @@
 //! Law 17, the input of `map`: pulled lazily, within a window; what a dropped map does; its options.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
     thread,
     time::Duration,
@@ -13,6 +12,7 @@ use super::{ANY, BACKGROUND, LOCAL, Laws, PENDING};
 use crate::{
     guard::{self, step, unit},
     latch::{Gate, Tally, eventually},
+    planned,
     tasks::add,
 };
 
@@ -283,7 +283,5 @@ fn option_laws(laws: &mut Laws) {
 }
 
 fn refusal(call: impl FnOnce()) -> String {
-    // The text of this panic is no planned one; it is printed, and does no harm.
-    let payload = catch_unwind(AssertUnwindSafe(call)).expect_err("it must be refused");
-    guard::text(&*payload)
+    guard::text(&*planned::expected(call).expect_err("it must be refused"))
 }

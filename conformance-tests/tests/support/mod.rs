@@ -16,7 +16,7 @@ use executor_core::{
 
 /// What is wrong with a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Defect {
+pub(crate) enum Defect {
     /// Nothing.
     None,
     /// Jobs are accepted and dropped.
@@ -35,8 +35,6 @@ pub enum Defect {
     AcceptsLate,
     /// A shutdown that cannot be done is done as another.
     PretendsToKill,
-    /// A capability that is not there.
-    ClaimsPriorities,
     /// Nothing counts what runs.
     NoStats,
     /// A join from a worker waits for itself.
@@ -47,7 +45,7 @@ pub enum Defect {
 
 /// A pool of threads: a handle, whose clones share the workers.
 #[derive(Clone)]
-pub struct Pool(Arc<Handle>);
+pub(crate) struct Pool(Arc<Handle>);
 
 struct Handle {
     shared: Arc<Shared>,
@@ -75,7 +73,7 @@ enum Queued {
 }
 
 impl Pool {
-    pub fn new(workers: usize, defect: Defect) -> Self {
+    pub(crate) fn new(workers: usize, defect: Defect) -> Self {
         let shared = Arc::new(Shared {
             defect,
             workers,
@@ -189,12 +187,7 @@ impl Count for Stats {
 
 impl Executor for Pool {
     fn capabilities(&self) -> Capabilities {
-        let Shared {
-            defect, workers, ..
-        } = *self.0.shared;
-        let mut capabilities = Capabilities::local(workers);
-        capabilities.priorities = defect == Defect::ClaimsPriorities;
-        capabilities
+        Capabilities::local(self.0.shared.workers)
     }
 
     fn execute(&self, job: Job, _: Admission) -> Result<(), Rejected> {

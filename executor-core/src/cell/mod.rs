@@ -96,6 +96,7 @@ impl Extra for () {
 }
 
 impl CellOptions {
+    #[inline]
     pub(crate) fn of(options: Option<TaskOptions>) -> Option<Box<Self>> {
         options.map(|options| {
             let start_by = options
