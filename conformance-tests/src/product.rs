@@ -12,7 +12,7 @@ use crate::{
     block_on::{Counting, block_on},
     guard::step,
     latch::{Gate, Tally, eventually},
-    laws::{Bench, Laws, PENDING},
+    laws::{BACKGROUND, Bench, Laws, PENDING},
     planned,
 };
 
@@ -27,10 +27,12 @@ pub(crate) fn laws(laws: &mut Laws) {
         ] {
             let end = if panics { "panics" } else { "returns" };
             let name = format!("a_task_that_{end}_cancelled_{cancel:?}").to_lowercase();
-            laws.case(name, PENDING, move |bench| {
-                if cancel == Cancel::Running && bench.is_deferred() {
-                    return;
-                }
+            let needs = if cancel == Cancel::Running {
+                BACKGROUND
+            } else {
+                PENDING
+            };
+            laws.case(name, needs, move |bench| {
                 for drop in [Drop::Pending, Drop::Done, Drop::Never] {
                     for wait in [
                         Wait::No,

@@ -137,18 +137,18 @@ impl Config {
         }
     }
 
-    pub(crate) const fn queue(mut self, bound: usize, on_full: OnFull) -> Self {
+    pub(crate) const fn with_queue(mut self, bound: usize, on_full: OnFull) -> Self {
         self.queue = Some(bound);
         self.on_full = on_full;
         self
     }
 
-    pub(crate) const fn order(mut self, order: Order) -> Self {
+    pub(crate) const fn with_order(mut self, order: Order) -> Self {
         self.order = order;
         self
     }
 
-    pub(crate) fn initializer(
+    pub(crate) fn with_initializer(
         mut self,
         initializer: impl Fn() -> Result<WorkerState, String> + Send + Sync + 'static,
     ) -> Self {

@@ -1,23 +1,32 @@
-//! The suite over the thread pool.
+//! The suite over the thread pool: with its work-stealing queue, and with the one under a lock.
 
 use std::process::ExitCode;
 
 use conformance_tests::{Config, Factory, OnFull, Order};
-use executor_threads::{BuildError, QueueOrder, ThreadPoolExecutor};
+use executor_threads::{BuildError, QueueOrder, ThreadPoolBuilder, ThreadPoolExecutor};
 
 fn main() -> ExitCode {
     conformance_tests::main(|suite| {
-        let factory = Factory::local(build)
-            .bounded()
-            .ordered()
-            .initialized()
-            .resize(ThreadPoolExecutor::resize)
-            .wait_idle(ThreadPoolExecutor::wait_idle);
-        suite.add("threads", factory);
+        suite.add("threads", factory(|builder| builder).bounded().ordered());
+        suite.add("threads_bounded", factory(|builder| builder.queue(100_000)));
+        suite.add(
+            "threads_priority",
+            factory(|builder| builder.queue_order(QueueOrder::Priority)),
+        );
     })
 }
 
-fn build(config: &Config) -> Result<ThreadPoolExecutor, BuildError> {
+fn factory(adjust: fn(ThreadPoolBuilder) -> ThreadPoolBuilder) -> Factory<ThreadPoolExecutor> {
+    Factory::local(move |config| build(config, adjust))
+        .initialized()
+        .resize(ThreadPoolExecutor::resize)
+        .wait_idle(ThreadPoolExecutor::wait_idle)
+}
+
+fn build(
+    config: &Config,
+    adjust: fn(ThreadPoolBuilder) -> ThreadPoolBuilder,
+) -> Result<ThreadPoolExecutor, BuildError> {
     let mut builder = ThreadPoolExecutor::builder()
         .max_workers(config.workers)
         .on_full(match config.on_full {
@@ -36,5 +45,5 @@ fn build(config: &Config) -> Result<ThreadPoolExecutor, BuildError> {
     if let Some(initializer) = config.initializer.clone() {
         builder = builder.initializer(move || initializer.call());
     }
-    builder.build()
+    adjust(builder).build()
 }

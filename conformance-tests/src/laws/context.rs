@@ -14,11 +14,9 @@ use crate::{
 
 pub(crate) fn laws(laws: &mut Laws) {
     laws.law("context_tells_a_task_where_it_runs")
-        .case("the_name_of_a_task", ANY, |bench| {
-            if bench.capabilities().local {
-                let name = value(bench.executor().submit(own_name::task()).unwrap());
-                assert_eq!(name.as_deref(), Some(own_name::NAME));
-            }
+        .case("the_name_of_a_task", LOCAL, |bench| {
+            let name = value(bench.executor().submit(own_name::task()).unwrap());
+            assert_eq!(name.as_deref(), Some(own_name::NAME));
         })
         .case("a_name_given_to_one_submission", LOCAL, |bench| {
             let options = TaskOptions::new().with_name("thumbnail of cat.jpg");
@@ -76,7 +74,7 @@ pub(crate) fn laws(laws: &mut Laws) {
         .case("the_state_of_the_worker", INITIALIZED, |bench| {
             let made = Tally::new();
             let pool = bench.local_with(
-                &Config::workers(2).initializer(move || Ok(WorkerState(made.add() as u64))),
+                &Config::workers(2).with_initializer(move || Ok(WorkerState(made.add() as u64))),
             );
             let meeting = Meeting::of(2);
             let futures = [(); 2].map(|()| {
@@ -92,7 +90,8 @@ pub(crate) fn laws(laws: &mut Laws) {
             assert_eq!(states, [Some(0), Some(1)], "each worker has its own");
         })
         .case("a_state_of_another_type", INITIALIZED, |bench| {
-            let pool = bench.local_with(&Config::workers(1).initializer(|| Ok(WorkerState(1))));
+            let pool =
+                bench.local_with(&Config::workers(1).with_initializer(|| Ok(WorkerState(1))));
             let read = || context::with_worker_state(|state: &String| state.len());
             assert_eq!(value(pool.spawn(read).unwrap()), None);
         })
@@ -102,7 +101,7 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case(
             "a_nested_task_does_not_see_the_signal_of_its_waiter",
-            BACKGROUND,
+            BACKGROUND.when(|can| can.signal),
             |bench| {
                 let pool = bench.local(1);
                 let (started, gate) = (

@@ -76,7 +76,7 @@ pub(crate) fn laws(laws: &mut Laws) {
             "a_task_refused_by_a_full_queue_is_not_kept",
             BOUNDED,
             |bench| {
-                let jam = bench.jam_with(&Config::workers(1).queue(1, OnFull::Reject));
+                let jam = bench.jam_with(&Config::workers(1).with_queue(1, OnFull::Reject));
                 let alive = Tally::new();
                 let _queued = jam.number(1);
                 drop(jam.pool.spawn(holding(&alive, || 1)).unwrap_err());

@@ -22,7 +22,7 @@ pub(crate) fn laws(laws: &mut Laws) {
     callback_laws(laws);
     laws.law("law08_a_failing_initializer_ends_in_a_broken_pool_that_names_the_cause")
         .case("the_cause_is_in_the_error", INITIALIZED, |bench| {
-            let config = Config::workers(1).initializer(|| Err("no such device".into()));
+            let config = Config::workers(1).with_initializer(|| Err("no such device".into()));
             let pool = bench.local_with(&config);
             match pool.spawn(|| 1) {
                 Err(error) => assert!(error.to_string().contains("no such device"), "{error}"),
@@ -34,7 +34,7 @@ pub(crate) fn laws(laws: &mut Laws) {
             }
         })
         .case("a_panic_is_a_failure_like_another", INITIALIZED, |bench| {
-            let pool = bench.local_with(&Config::workers(1).initializer(|| planned::boom()));
+            let pool = bench.local_with(&Config::workers(1).with_initializer(|| planned::boom()));
             match pool.spawn(|| 1) {
                 Err(error) => assert!(error.to_string().contains(planned::PREFIX), "{error}"),
                 Ok(future) => {
@@ -44,7 +44,7 @@ pub(crate) fn laws(laws: &mut Laws) {
             }
         })
         .case("afterwards_nothing_is_accepted", INITIALIZED, |bench| {
-            let pool = bench.local_with(&Config::workers(2).initializer(|| Err("no".into())));
+            let pool = bench.local_with(&Config::workers(2).with_initializer(|| Err("no".into())));
             if let Ok(future) = pool.spawn(|| 1) {
                 failure(future);
             }
@@ -58,7 +58,7 @@ pub(crate) fn laws(laws: &mut Laws) {
             |bench| {
                 let calls = Tally::new();
                 let inside = calls.clone();
-                let pool = bench.local_with(&Config::workers(2).initializer(move || {
+                let pool = bench.local_with(&Config::workers(2).with_initializer(move || {
                     inside.add();
                     Err("no".into())
                 }));
@@ -71,7 +71,7 @@ pub(crate) fn laws(laws: &mut Laws) {
             },
         )
         .case("a_broken_pool_ends", INITIALIZED, |bench| {
-            let pool = bench.local_with(&Config::workers(2).initializer(|| Err("no".into())));
+            let pool = bench.local_with(&Config::workers(2).with_initializer(|| Err("no".into())));
             drop(pool.spawn(|| 1));
             pool.shutdown(executor_core::Shutdown::Drain).unwrap();
             join(&*pool);
@@ -82,7 +82,7 @@ pub(crate) fn laws(laws: &mut Laws) {
             |bench| {
                 let calls = Tally::new();
                 let inside = calls.clone();
-                let pool = bench.local_with(&Config::workers(2).initializer(move || {
+                let pool = bench.local_with(&Config::workers(2).with_initializer(move || {
                     inside.add();
                     Ok(WorkerState(42))
                 }));

@@ -50,6 +50,7 @@ pub(crate) struct Needs {
     initialized: bool,
     resize: bool,
     wait_idle: bool,
+    when: fn(&Capabilities) -> bool,
 }
 
 /// For every executor.
@@ -62,6 +63,7 @@ pub(crate) const ANY: Needs = Needs {
     initialized: false,
     resize: false,
     wait_idle: false,
+    when: |_| true,
 };
 
 /// For executors that take closures.
@@ -110,6 +112,11 @@ pub(crate) const WAIT_IDLE: Needs = Needs {
 };
 
 impl Needs {
+    /// And only where the capabilities are like this.
+    pub(crate) const fn when(self, when: fn(&Capabilities) -> bool) -> Self {
+        Self { when, ..self }
+    }
+
     pub(crate) fn met_by(self, backend: &Backend) -> bool {
         let Backend {
             capabilities,
@@ -124,6 +131,7 @@ impl Needs {
             && (!self.initialized || offers.initialized)
             && (!self.resize || offers.resize)
             && (!self.wait_idle || offers.wait_idle)
+            && (self.when)(capabilities)
     }
 }
 

@@ -288,12 +288,12 @@ fn join_laws(laws: &mut Laws) {
             BACKGROUND,
             |bench| {
                 let pool = bench.local(2);
+                // An executor may run both sides in the caller: then it never says that it wants work.
                 if !pool.wants_work() {
                     return;
                 }
                 let meeting = Meeting::of(2);
                 let other = meeting.clone();
-                // The hint may be out of date when it is followed, so this is tried where it says yes.
                 step("two sides that wait for each other");
                 fork(&pool, move || meeting.arrive(), move || other.arrive());
             },

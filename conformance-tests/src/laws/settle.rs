@@ -312,7 +312,7 @@ layer!(ClaimingAndDropping, |job| drop(
 ));
 
 fn broken_pool(bench: &Bench, fail: fn() -> Result<crate::WorkerState, String>) {
-    let pool = bench.local_with(&Config::workers(2).initializer(fail));
+    let pool = bench.local_with(&Config::workers(2).with_initializer(fail));
     let mut accepted = Vec::new();
     for n in 0..20 {
         match pool.spawn(move || n) {

@@ -37,24 +37,22 @@ pub(crate) fn laws(laws: &mut Laws) {
                 drop(pool);
             },
         )
-        .case("signal_of_a_running_task", BACKGROUND, |bench| {
-            if !bench.capabilities().signal {
-                return;
-            }
-            let (_pool, gate, future) = running(bench);
-            future.stop(StopLevel::Signal).unwrap();
-            future.stop(StopLevel::Signal).unwrap();
-            assert!(future.is_running(), "it ends when it chooses to");
-            gate.open();
-            assert!(value(future), "it saw the signal");
-        })
+        .case(
+            "signal_of_a_running_task",
+            BACKGROUND.when(|can| can.signal),
+            |bench| {
+                let (_pool, gate, future) = running(bench);
+                future.stop(StopLevel::Signal).unwrap();
+                future.stop(StopLevel::Signal).unwrap();
+                assert!(future.is_running(), "it ends when it chooses to");
+                gate.open();
+                assert!(value(future), "it saw the signal");
+            },
+        )
         .case(
             "signal_is_refused_where_it_is_lacking",
-            BACKGROUND,
+            BACKGROUND.when(|can| !can.signal),
             |bench| {
-                if bench.capabilities().signal {
-                    return;
-                }
                 let (_pool, gate, future) = running(bench);
                 let error = future.stop(StopLevel::Signal).unwrap_err();
                 assert_eq!(error.feature(), Feature::Signal);
@@ -74,51 +72,62 @@ pub(crate) fn laws(laws: &mut Laws) {
             future.stop(StopLevel::Signal).unwrap();
             assert_eq!(value(future), 2);
         })
-        .case("signal_reaches_that_task_alone", BACKGROUND, |bench| {
-            let pool = bench.local(2);
-            let gate = Gate::new("both tasks");
-            let tasks: Vec<_> = (0..2)
-                .map(|_| {
-                    let gate = gate.clone();
-                    pool.spawn(move || {
-                        gate.wait();
-                        context::stop_requested()
+        .case(
+            "signal_reaches_that_task_alone",
+            BACKGROUND.when(|can| can.signal),
+            |bench| {
+                let pool = bench.local(2);
+                let gate = Gate::new("both tasks");
+                let tasks: Vec<_> = (0..2)
+                    .map(|_| {
+                        let gate = gate.clone();
+                        pool.spawn(move || {
+                            gate.wait();
+                            context::stop_requested()
+                        })
+                        .unwrap()
                     })
-                    .unwrap()
-                })
-                .collect();
-            step("both tasks to run");
-            eventually("both tasks to run", || tasks.iter().all(Future::is_running));
-            tasks[0].stop(StopLevel::Signal).unwrap();
-            gate.open();
-            assert_eq!(
-                tasks.into_iter().map(value).collect::<Vec<_>>(),
-                [true, false]
-            );
-            assert!(
-                !value(pool.spawn(context::stop_requested).unwrap()),
-                "nor the next one"
-            );
-        })
-        .case("check_ends_a_task_early", BACKGROUND, |bench| {
-            let pool = bench.local(1);
-            let started = Gate::new("the task that checks");
-            let inside = started.clone();
-            let future = pool
-                .spawn(move || {
-                    inside.open();
-                    loop {
-                        context::check()?;
-                        std::thread::yield_now();
-                    }
-                    #[expect(unreachable_code, reason = "it says what the type of the result is")]
-                    Ok::<(), context::Stopped>(())
-                })
-                .unwrap();
-            started.wait();
-            future.stop(StopLevel::Signal).unwrap();
-            assert!(value(future).is_err(), "the task gave its own error back");
-        })
+                    .collect();
+                step("both tasks to run");
+                eventually("both tasks to run", || tasks.iter().all(Future::is_running));
+                tasks[0].stop(StopLevel::Signal).unwrap();
+                gate.open();
+                assert_eq!(
+                    tasks.into_iter().map(value).collect::<Vec<_>>(),
+                    [true, false]
+                );
+                assert!(
+                    !value(pool.spawn(context::stop_requested).unwrap()),
+                    "nor the next one"
+                );
+            },
+        )
+        .case(
+            "check_ends_a_task_early",
+            BACKGROUND.when(|can| can.signal),
+            |bench| {
+                let pool = bench.local(1);
+                let started = Gate::new("the task that checks");
+                let inside = started.clone();
+                let future = pool
+                    .spawn(move || {
+                        inside.open();
+                        loop {
+                            context::check()?;
+                            std::thread::yield_now();
+                        }
+                        #[expect(
+                            unreachable_code,
+                            reason = "it says what the type of the result is"
+                        )]
+                        Ok::<(), context::Stopped>(())
+                    })
+                    .unwrap();
+                started.wait();
+                future.stop(StopLevel::Signal).unwrap();
+                assert!(value(future).is_err(), "the task gave its own error back");
+            },
+        )
         .case("kill_of_a_pending_task", PENDING, |bench| {
             let jam = bench.jam();
             let future = jam.number(1);
@@ -132,18 +141,19 @@ pub(crate) fn laws(laws: &mut Laws) {
             let _pool = jam.opened();
             assert_eq!(value(future), 1);
         })
-        .case("kill_of_a_running_task", BACKGROUND, |bench| {
-            if bench.capabilities().kill {
-                return;
-            }
-            let (_pool, gate, future) = running(bench);
-            assert_eq!(
-                future.stop(StopLevel::Kill).unwrap_err().feature(),
-                Feature::Kill
-            );
-            gate.open();
-            assert!(!value(future), "it was not signalled in place of that");
-        })
+        .case(
+            "kill_of_a_running_task_is_refused_where_it_is_lacking",
+            BACKGROUND.when(|can| !can.kill),
+            |bench| {
+                let (_pool, gate, future) = running(bench);
+                assert_eq!(
+                    future.stop(StopLevel::Kill).unwrap_err().feature(),
+                    Feature::Kill
+                );
+                gate.open();
+                assert!(!value(future), "it was not signalled in place of that");
+            },
+        )
         .case("kill_of_a_task_that_is_done", ANY, |bench| {
             let future = bench.executor().submit(add::task(1, 1)).unwrap();
             step("a task");
@@ -156,11 +166,8 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case(
             "a_killing_shutdown_is_refused_where_it_is_lacking",
-            ANY,
+            ANY.when(|can| !can.kill),
             |bench| {
-                if bench.capabilities().kill {
-                    return;
-                }
                 let executor = bench.executor();
                 let error = executor.shutdown(Shutdown::Kill).unwrap_err();
                 assert_eq!(error.feature(), Feature::Kill);
@@ -316,7 +323,7 @@ fn running(bench: &Bench) -> (Box<dyn executor_core::LocalExecutor>, Gate, Flag)
 
 /// Submits five tasks to a jammed worker; in which order they are started.
 fn started_in_order(bench: &Bench, order: Order, prioritised: bool) -> Vec<usize> {
-    let jam = bench.jam_with(&Config::workers(1).order(order));
+    let jam = bench.jam_with(&Config::workers(1).with_order(order));
     let started = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     for (n, priority) in [0, 7, -3, 0, 7].into_iter().enumerate() {
         let started = std::sync::Arc::clone(&started);

@@ -90,7 +90,7 @@ pub(crate) fn laws(laws: &mut Laws) {
         assert!(error.is_err_and(|error| error.is_still_running()));
     })
     .case("of_the_submission", BOUNDED, |bench| {
-        let jam = bench.jam_with(&Config::workers(1).queue(1, OnFull::Block));
+        let jam = bench.jam_with(&Config::workers(1).with_queue(1, OnFull::Block));
         let queued = jam.number(1);
         let error = jam.pool.spawn_within(unit(), || 2).unwrap_err();
         assert!(error.is_timed_out() && error.is_full(), "{error}");
