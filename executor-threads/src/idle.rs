@@ -31,6 +31,8 @@
 
 use std::{sync::PoisonError, time::Duration};
 
+use crossbeam_utils::CachePadded;
+
 use crate::sync::{AtomicU64, Mutex, Ordering, Parker, Unparker, fence};
 
 /// As many as a field of the word can count, less a margin.
@@ -42,7 +44,8 @@ const SEARCHING: u64 = 1 << 32;
 
 #[derive(Debug)]
 pub(crate) struct Idle {
-    word: AtomicU64,
+    /// On a line of its own, as it changes with every search.
+    word: CachePadded<AtomicU64>,
     sleepers: Mutex<Vec<(usize, Unparker)>>,
 }
 
@@ -72,7 +75,7 @@ struct Word(u64);
 impl Idle {
     pub(crate) fn new() -> Self {
         Self {
-            word: AtomicU64::new(0),
+            word: CachePadded::new(AtomicU64::new(0)),
             sleepers: Mutex::new(Vec::new()),
         }
     }

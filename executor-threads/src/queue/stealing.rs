@@ -11,6 +11,7 @@ use std::sync::{
 };
 
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
+use crossbeam_utils::CachePadded;
 use executor_core::{Job, JobKey};
 
 /// How often a worker looks at the injector before its own stack, so that children that keep having
@@ -20,9 +21,9 @@ const FAIRNESS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Stealing {
     injector: Injector<Job>,
-    deques: RwLock<Vec<Arc<Deques>>>,
+    deques: CachePadded<RwLock<Vec<Arc<Deques>>>>,
     /// Where the next thief begins.
-    turn: AtomicUsize,
+    turn: CachePadded<AtomicUsize>,
 }
 
 /// The thieves' ends of a worker's deques.
@@ -45,8 +46,8 @@ impl Stealing {
     pub(crate) fn new() -> Self {
         Self {
             injector: Injector::new(),
-            deques: RwLock::default(),
-            turn: AtomicUsize::new(0),
+            deques: CachePadded::default(),
+            turn: CachePadded::default(),
         }
     }
 
