@@ -12,8 +12,8 @@ use std::{
 };
 
 use concurrent_futures::{
-    Admission, Capabilities, Executor, Home, Job, JoinError, LocalExecutor, Outcome, Ran, Reason,
-    Rejected, Shutdown, Stats, Unsupported,
+    Admission, Capabilities, Executor, Home, Job, JoinError, LocalExecutor, Reason, Rejected,
+    Shutdown, Stats, Unsupported,
     context::{Worker, is_worker_of},
     prelude::*,
 };
@@ -47,9 +47,9 @@ impl ChannelExecutor {
             thread::spawn(move || {
                 let worker = Worker::new(home, format!("channel-{index}"), index).enter();
                 for job in queue {
-                    lock(&stats).running += 1;
+                    lock(&stats).begin();
                     let ran = job.run();
-                    count(&mut lock(&stats), ran);
+                    lock(&stats).end(ran);
                 }
                 drop(worker);
                 lock(&stats).workers -= 1;
@@ -88,9 +88,7 @@ impl Executor for ChannelExecutor {
     }
 
     fn shutdown(&self, mode: Shutdown) -> Result<(), Unsupported> {
-        if mode == Shutdown::Kill {
-            self.capabilities().require_kill()?;
-        }
+        self.capabilities().check_shutdown(mode)?;
         drop(lock(&self.0.sender).take());
         if mode == Shutdown::CancelPending {
             for job in self.0.queue.try_iter() {
@@ -131,16 +129,6 @@ impl Drop for Pool {
         if !is_worker_of(self.home) {
             let _ended = self.ended.recv();
         }
-    }
-}
-
-fn count(stats: &mut Stats, ran: Ran) {
-    stats.running -= 1;
-    match ran {
-        Ran::Here(Outcome::Succeeded) => stats.succeeded += 1,
-        Ran::Here(_) => stats.failed += 1,
-        Ran::Cancelled => stats.cancelled += 1,
-        Ran::Elsewhere => {} // another worker waited for it, and counts
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::{Outcome, Ran};
+
 /// What a backend can do.
 ///
 /// A call outside these is answered by a typed [`Unsupported`], never by silence or by something
@@ -47,16 +49,16 @@ impl Capabilities {
         }
     }
 
-    /// Says whether [`Shutdown::Kill`] and [`StopLevel::Kill`] are available.
+    /// Refuses a shutdown that is beyond these capabilities. For backends, at the top of
+    /// [`Executor::shutdown`](crate::Executor::shutdown).
     ///
     /// # Errors
     ///
-    /// [`Unsupported`] if they are not.
-    pub const fn require_kill(&self) -> Result<(), Unsupported> {
-        if self.kill {
-            Ok(())
-        } else {
-            Err(Unsupported::new(Feature::Kill))
+    /// [`Unsupported`] for [`Shutdown::Kill`], where nothing can be killed.
+    pub const fn check_shutdown(&self, mode: Shutdown) -> Result<(), Unsupported> {
+        match mode {
+            Shutdown::Kill if !self.kill => Err(Unsupported::new(Feature::Kill)),
+            _ => Ok(()),
         }
     }
 }
@@ -168,6 +170,23 @@ impl Stats {
     #[must_use]
     pub const fn settled(&self) -> u64 {
         self.succeeded + self.failed + self.cancelled
+    }
+
+    /// Counts a job that is about to be run. For backends that keep their figures in one place.
+    pub const fn begin(&mut self) {
+        self.running += 1;
+    }
+
+    /// Counts what became of a job that [`begin`](Self::begin) has counted. What was run
+    /// elsewhere counts there.
+    pub const fn end(&mut self, ran: Ran) {
+        self.running -= 1;
+        match ran {
+            Ran::Here(Outcome::Succeeded) => self.succeeded += 1,
+            Ran::Here(Outcome::Failed) => self.failed += 1,
+            Ran::Here(Outcome::Cancelled) | Ran::Cancelled => self.cancelled += 1,
+            Ran::Elsewhere => {}
+        }
     }
 }
 

@@ -232,9 +232,7 @@ impl Executor for ThreadPoolExecutor {
     }
 
     fn shutdown(&self, mode: Shutdown) -> Result<(), Unsupported> {
-        if mode == Shutdown::Kill {
-            self.capabilities().require_kill()?;
-        }
+        self.capabilities().check_shutdown(mode)?;
         self.shared().shutdown(mode);
         Ok(())
     }

@@ -30,13 +30,37 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         return step("tests and doc tests", || cargo_test(selection)).map(|_| ());
     }
 
-    step("tests, each in its own process", || nextest_run(selection))?;
-    if selection.is_empty() {
-        step("doc tests", doc_tests).map(|_| ())
-    } else {
+    if !selection.is_empty() {
+        step("tests, each in its own process", || nextest_run(selection))?;
         println!("doc tests: left out, since the arguments select tests");
-        Ok(())
+        return Ok(());
     }
+    let others = format!(
+        "not ({})",
+        SUITES.map(|suite| format!("binary(={suite})")).join(" | ")
+    );
+    let others = ["-E".to_owned(), others];
+    step("tests, each in its own process", || nextest_run(&others))?;
+    step("conformance suites", suites)?;
+    step("doc tests", doc_tests).map(|_| ())
+}
+
+/// The test targets that are conformance suites: thousands of trials, which take seconds in one process
+/// and minutes in one process each.
+const SUITES: [&str; 5] = [
+    "conformance",
+    "custom_executor",
+    "inline",
+    "manual",
+    "round_trip",
+];
+
+fn suites() -> Outcome<Verdict> {
+    let command = SUITES.iter().fold(Cmd::cargo("test"), |command, suite| {
+        command.args(["--test", suite])
+    });
+    let command = command.args(["--workspace", "--all-features", "--no-fail-fast"]);
+    require_tests(&command.run_and_read()?, &command)
 }
 
 // No `--all-targets`, here or below: that would run the benchmarks. The default is the libraries,

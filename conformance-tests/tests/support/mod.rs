@@ -221,8 +221,8 @@ impl Executor for Pool {
     }
 
     fn shutdown(&self, mode: Shutdown) -> Result<(), Unsupported> {
-        if mode == Shutdown::Kill && self.0.shared.defect != Defect::PretendsToKill {
-            self.capabilities().require_kill()?;
+        if self.0.shared.defect != Defect::PretendsToKill {
+            self.capabilities().check_shutdown(mode)?;
         }
         self.0.shared.shut_down(mode);
         Ok(())

@@ -200,6 +200,12 @@ impl Job {
         self.cell.outcome().is_some()
     }
 
+    /// How the task ended, if it has: cancelled, or run by a waiter.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.cell.outcome()
+    }
+
     /// Runs the task on this thread and settles it; a panic in it settles it too, and goes no
     /// further. Does nothing if the job is not to be run any more.
     #[inline]

@@ -5,8 +5,8 @@ use std::{
 
 use super::Switch;
 use crate::{
-    Admission, Capabilities, Executor, Home, Job, JoinError, LocalExecutor, Outcome, Ran, Reason,
-    Rejected, Shutdown, Stats, Unsupported,
+    Admission, Capabilities, Executor, Home, Job, JoinError, LocalExecutor, Ran, Reason, Rejected,
+    Shutdown, Stats, Unsupported,
 };
 
 /// Runs tasks only when it is told to, in an order that a test chooses.
@@ -105,15 +105,14 @@ impl Shared {
             if n >= queue.jobs.len() {
                 return false;
             }
+            queue.stats.begin();
             queue.jobs.remove(n)
         };
+        let before = job.outcome();
         let ran = job.run();
-        let stats = &mut self.lock().stats;
-        match ran {
-            Ran::Here(Outcome::Failed) => stats.failed += 1,
-            Ran::Cancelled | Ran::Here(Outcome::Cancelled) => stats.cancelled += 1,
-            Ran::Here(Outcome::Succeeded) | Ran::Elsewhere => stats.succeeded += 1,
-        }
+        // What a waiter has run counts here, since there is nobody else to count it.
+        let ran = before.map_or(ran, Ran::Here);
+        self.lock().stats.end(ran);
         true
     }
 
@@ -153,9 +152,7 @@ impl Executor for ManualExecutor {
     }
 
     fn shutdown(&self, mode: Shutdown) -> Result<(), Unsupported> {
-        if mode == Shutdown::Kill {
-            self.capabilities().require_kill()?;
-        }
+        self.capabilities().check_shutdown(mode)?;
         let jobs = {
             let mut queue = self.shared.lock();
             self.shared.switch.turn_off(mode);

@@ -74,9 +74,7 @@ impl Executor for RoundTripExecutor {
     }
 
     fn shutdown(&self, mode: Shutdown) -> Result<(), Unsupported> {
-        if mode == Shutdown::Kill {
-            self.capabilities().require_kill()?;
-        }
+        self.capabilities().check_shutdown(mode)?;
         self.shared.switch.turn_off(mode);
         Ok(())
     }
