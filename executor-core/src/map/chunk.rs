@@ -13,7 +13,7 @@ use crate::{Task, TaskError, context, panic};
 const SPLIT_AFTER: Duration = Duration::from_millis(2);
 
 /// How many items may go by between two looks at the clock, which costs as much as a cheap item.
-const LOOK_EVERY: usize = 16;
+const LOOK_EVERY: usize = 32;
 
 /// What is done with each item of a map.
 pub trait Step<Item>: Clone + Send {
@@ -51,6 +51,13 @@ pub(crate) struct ChunkOutput<Item, Output> {
     pub(super) rest: Vec<Result<Item, TaskError>>,
     /// How long it took.
     pub(super) elapsed: Duration,
+}
+
+impl<Item, Output> ChunkOutput<Item, Output> {
+    /// How many items the chunk had.
+    pub(super) const fn len(&self) -> usize {
+        self.results.len() + self.rest.len()
+    }
 }
 
 impl RunTask {

@@ -36,6 +36,15 @@ pub(crate) fn run<T: PortableTask>(body: &[u8], buffer: &mut Vec<u8>) -> Result<
     Ok(())
 }
 
+/// The error of every item of a chunk that came back with more or fewer than it had.
+pub(super) fn wrong_count<Output>() -> TaskError {
+    CodecError::decoding::<Output>(
+        Part::Output,
+        &"a chunk came back with another number of items",
+    )
+    .into()
+}
+
 impl<T: PortableTask> PortableTask for Chunk<RunTask, T> {
     const NAME: &'static str = T::NAME;
     const SIGNATURE: &'static str = T::SIGNATURE;

@@ -26,7 +26,7 @@ use self::{
 };
 use crate::{
     Admission, Executor, Future as _, PortableTask, Reason, StopLevel, TaskError, TaskErrorKind,
-    TaskFuture, Timeout, cell::Submission, wait::Select,
+    TaskFuture, Timeout, cell::Submission, context, wait::Select,
 };
 
 /// How many single items may be under way for each worker, unless [`Map::window`] says otherwise:
@@ -64,8 +64,9 @@ where
     backlog: Option<Chunk<S, I::Item>>,
     /// Results that were fetched and not given out.
     ready: vec::IntoIter<Result<S::Output, TaskError>>,
-    /// Items pulled and not given out.
-    pulled: usize,
+    /// Items pulled whose results are not ready.
+    pending: usize,
+    /// Results given out, as far as anybody wants to know.
     given: usize,
     deadline: Option<Instant>,
     expired: bool,
@@ -143,7 +144,7 @@ where
             under_way: UnderWay::Ordered(VecDeque::new()),
             backlog: None,
             ready: Vec::new().into_iter(),
-            pulled: 0,
+            pending: 0,
             given: 0,
             deadline: None,
             expired: false,
@@ -187,7 +188,7 @@ where
     /// If the iteration has begun.
     pub fn unordered(mut self) -> Self {
         assert!(
-            self.pulled + self.given == 0,
+            self.pulled() == 0,
             "`unordered` comes before the iteration begins"
         );
         self.under_way = UnderWay::Unordered(Select::new(), VecDeque::new());
@@ -231,7 +232,7 @@ where
             let mut size = self.sizer.next(remaining, workers);
             match self.window {
                 Some(window) => {
-                    let room = window.saturating_sub(self.pulled);
+                    let room = window.saturating_sub(self.pulled());
                     if !self.sizer.is_fixed() {
                         // Leave something in the window for the other workers.
                         size = size.min(window.div_ceil(2 * workers));
@@ -257,12 +258,13 @@ where
             if items.is_empty() {
                 return;
             }
-            self.pulled += items.len();
+            self.pending += items.len();
+            self.sizer.made(items.len());
             self.backlog = Some(Chunk::new(self.step.clone(), items, !self.sizer.is_fixed()));
         }
     }
 
-    fn fixed_size(&mut self, window: usize) -> usize {
+    fn fixed_size(&self, window: usize) -> usize {
         self.sizer.next(None, 1).min(window)
     }
 
@@ -301,13 +303,14 @@ where
                     self.backlog = Some(refused);
                     return false;
                 }
-                Reason::Full { .. } | Reason::TimedOut { .. } => {
-                    // The queue is full of others' tasks.
+                Reason::Full { .. } | Reason::TimedOut { .. } if !context::is_worker() => {
+                    // The queue is full of others' tasks: there will be room.
                     chunk = refused;
                     admission = Admission::Within(Duration::from_secs(60));
                 }
-                Reason::WouldDeadlock => {
-                    // In a worker of a full executor: here is the only place to run it.
+                Reason::Full { .. } | Reason::TimedOut { .. } | Reason::WouldDeadlock => {
+                    // In a worker of what may be the full executor itself: to wait for room could be
+                    // for ever, and here is the one place that is certainly free to run it.
                     let (job, future) = (self.submit)(refused).into_parts();
                     let _ran = job.run();
                     break Pending::Chunk(future);
@@ -361,13 +364,17 @@ where
             },
         };
         match done {
-            Ok(output) => self.accept(output),
-            Err(error) => {
-                let errors: Vec<_> = (0..len).map(|_| Err(error.clone())).collect();
-                self.ready = errors.into_iter();
-            }
+            Ok(output) if output.len() == len => self.accept(output),
+            // Only where it has left the process, and what came back cannot be trusted.
+            Ok(_) => self.fail(len, &encoded::wrong_count::<S::Output>()),
+            Err(error) => self.fail(len, &error),
         }
         true
+    }
+
+    fn fail(&mut self, len: usize, error: &TaskError) {
+        let errors: Vec<_> = (0..len).map(|_| Err(error.clone())).collect();
+        self.ready = errors.into_iter();
     }
 
     fn accept(&mut self, output: ChunkOutput<I::Item, S::Output>) {
@@ -449,21 +456,45 @@ where
         }
     }
 
-    fn give(&mut self, result: Result<S::Output, TaskError>) -> Result<S::Output, TaskError> {
-        self.pulled -= 1;
+    /// Items pulled whose results have not been given out.
+    fn pulled(&self) -> usize {
+        self.pending + self.ready.len()
+    }
+
+    fn report_progress(&mut self) {
+        let (low, high) = self.input_hint();
         self.given += 1;
+        let total = (high == Some(low)).then(|| self.given + self.pulled() + low);
+        let done = self.given;
         if let Some(progress) = &mut self.progress {
-            let (low, high) = self
-                .input
-                .as_ref()
-                .map_or((0, Some(0)), Iterator::size_hint);
-            let total = (high == Some(low)).then(|| self.given + self.pulled + low);
-            progress(Progress {
-                done: self.given,
-                total,
-            });
+            progress(Progress { done, total });
         }
-        result
+    }
+
+    fn input_hint(&self) -> (usize, Option<usize>) {
+        let input = self.input.as_ref();
+        input.map_or((0, Some(0)), Iterator::size_hint)
+    }
+
+    /// Makes some results ready. False at the end.
+    #[cold]
+    fn refill(&mut self) -> bool {
+        loop {
+            self.fill();
+            if self.fetch() {
+                self.pending -= self.ready.len();
+                // Before the results are given out: the workers have room meanwhile.
+                self.fill();
+            } else if self.expired && !self.pull(1).is_empty() {
+                // One result for each item: these were never submitted.
+                self.ready = vec![Err(TaskError::timed_out(Timeout::Wait))].into_iter();
+            } else {
+                return false;
+            }
+            if self.ready.len() > 0 {
+                return true;
+            }
+        }
     }
 }
 
@@ -477,39 +508,24 @@ where
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(result) = self.ready.next() {
-                return Some(self.give(result));
-            }
-            self.fill();
-            if self.fetch() {
-                // Before the results are given out: the workers have room meanwhile.
-                self.fill();
-                continue;
-            }
-            if self.expired && self.input.is_some() {
-                // One result for each item: these were never submitted.
-                if !self.pull(1).is_empty() {
-                    self.pulled += 1;
-                    return Some(self.give(Err(TaskError::timed_out(Timeout::Wait))));
-                }
-            }
+        if self.ready.len() == 0 && !self.refill() {
             return match self.input_panic.take() {
                 Some(payload) => resume_unwind(payload),
                 None => None,
             };
         }
+        let result = self.ready.next();
+        if self.progress.is_some() {
+            self.report_progress();
+        }
+        result
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let (low, high) = self
-            .input
-            .as_ref()
-            .map_or((0, Some(0)), Iterator::size_hint);
-        (
-            low.saturating_add(self.pulled),
-            high.and_then(|high| high.checked_add(self.pulled)),
-        )
+        let (low, high) = self.input_hint();
+        let pulled = self.pulled();
+        let high = high.and_then(|high| high.checked_add(pulled));
+        (low.saturating_add(pulled), high)
     }
 }
 
@@ -547,8 +563,7 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Map")
             .field("executor", &self.executor)
-            .field("given", &self.given)
-            .field("pulled", &self.pulled)
+            .field("pending", &self.pending)
             .finish_non_exhaustive()
     }
 }

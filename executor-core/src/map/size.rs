@@ -6,7 +6,7 @@ use std::time::Duration;
 /// process, some more to another) is nothing beside it, short enough to be shared out evenly.
 const TARGET_NANOS: f64 = 1e6;
 
-/// How fast chunks may grow: what is known of the last one may be wrong for the next.
+/// How fast chunks may grow: what is known of the last ones may be wrong for the next.
 const GROWTH: usize = 8;
 
 /// No chunk is larger, however cheap its items are: its results should fit into a core's cache, and
@@ -20,6 +20,7 @@ pub(super) struct Sizer {
     fixed: Option<usize>,
     /// Nanoseconds an item, as far as known.
     cost: Option<f64>,
+    /// The largest chunk so far.
     last: usize,
 }
 
@@ -42,7 +43,7 @@ impl Sizer {
     }
 
     /// The next size, with at most `remaining` items to come, for `workers`.
-    pub(super) fn next(&mut self, remaining: Option<usize>, workers: usize) -> usize {
+    pub(super) fn next(&self, remaining: Option<usize>, workers: usize) -> usize {
         if let Some(size) = self.fixed {
             return size;
         }
@@ -50,8 +51,13 @@ impl Sizer {
         // The end is shared out: half of an even share, so that nobody is left with a large rest.
         let share = remaining.map_or(MAX, |remaining| remaining.div_ceil(2 * workers));
         let target = (TARGET_NANOS / cost.max(0.5)) as usize;
-        self.last = target.min(self.last.saturating_mul(GROWTH)).clamp(1, MAX);
-        self.last.min(share.max(1))
+        let size = target.min(self.last.saturating_mul(GROWTH)).clamp(1, MAX);
+        size.min(share.max(1))
+    }
+
+    /// A chunk of `items` has been made.
+    pub(super) fn made(&mut self, items: usize) {
+        self.last = self.last.max(items);
     }
 
     /// A chunk of `items` took `elapsed`.
@@ -82,6 +88,7 @@ mod tests {
         for _ in 0..12 {
             sizer.learn(size, Duration::from_nanos(500 * size as u64));
             size = sizer.next(None, 2);
+            sizer.made(size);
             sizes.push(size);
         }
         assert_eq!(&sizes[..4], [8, 64, 512, 2000]);
@@ -99,7 +106,8 @@ mod tests {
     fn one_slow_chunk_is_believed_at_once() {
         let mut sizer = Sizer::new();
         sizer.learn(1, Duration::from_nanos(100));
-        while sizer.next(None, 2) < 4096 {}
+        sizer.made(4096);
+        assert_eq!(sizer.next(None, 2), 4096);
         sizer.learn(10, Duration::from_millis(20));
         assert_eq!(sizer.next(None, 2), 1);
     }
@@ -108,7 +116,7 @@ mod tests {
     fn the_end_is_shared_out() {
         let mut sizer = Sizer::new();
         sizer.learn(1, Duration::from_nanos(100));
-        while sizer.next(None, 4) < 4096 {}
+        sizer.made(4096);
         assert_eq!(sizer.next(Some(80), 4), 10);
         assert_eq!(sizer.next(Some(1), 4), 1);
         assert_eq!(sizer.next(Some(0), 4), 1);
