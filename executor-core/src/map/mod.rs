@@ -8,6 +8,7 @@
 mod chunk;
 pub(crate) mod encoded;
 mod size;
+mod under_way;
 
 use std::{
     any::Any,
@@ -23,10 +24,11 @@ pub use self::chunk::{Apply, RunTask, Step};
 use self::{
     chunk::{Chunk, ChunkOutput},
     size::Sizer,
+    under_way::{Next, Pending, UnderWay},
 };
 use crate::{
-    Admission, Executor, Future as _, PortableTask, Reason, StopLevel, TaskError, TaskErrorKind,
-    TaskFuture, Timeout, cell::Submission, context, wait::Select,
+    Admission, Executor, PortableTask, Reason, TaskError, TaskErrorKind, Timeout, cell::Submission,
+    context, wait::Select,
 };
 
 /// How many single items may be under way for each worker, unless [`Map::window`] says otherwise:
@@ -85,23 +87,6 @@ pub struct Progress {
 }
 
 type Submit<S, Item> = fn(Chunk<S, Item>) -> Submission<Chunk<S, Item>>;
-type ChunkFuture<Item, Output> = TaskFuture<ChunkOutput<Item, Output>>;
-
-/// The chunks that are submitted, with their item counts.
-enum UnderWay<Item, Output> {
-    Ordered(VecDeque<(usize, Pending<Item, Output>)>),
-    Unordered(
-        Select<usize, ChunkFuture<Item, Output>>,
-        VecDeque<(usize, TaskError)>,
-    ),
-}
-
-enum Pending<Item, Output> {
-    Chunk(ChunkFuture<Item, Output>),
-    /// Could not be submitted: this error for each item.
-    Refused(TaskError),
-}
-
 impl<E, I> Map<E, I>
 where
     E: Executor,
@@ -249,7 +234,7 @@ where
                     } else {
                         SINGLES_A_WORKER
                     };
-                    if self.chunks_under_way() >= limit * workers {
+                    if self.under_way.len() >= limit * workers {
                         return;
                     }
                 }
@@ -297,7 +282,7 @@ where
             let (refused, reason) = refused.into_parts();
             match reason {
                 Reason::Full { .. } | Reason::TimedOut { .. } | Reason::WouldDeadlock
-                    if self.chunks_under_way() > 0 && !in_front =>
+                    if self.under_way.len() > 0 && !in_front =>
                 {
                     // A result will come, and with it room.
                     self.backlog = Some(refused);
@@ -322,46 +307,23 @@ where
                 }
             }
         };
-        match &mut self.under_way {
-            UnderWay::Ordered(queue) if !in_front => queue.push_back((len, pending)),
-            under_way => under_way.put_in_front(len, pending),
+        if in_front {
+            self.under_way.put_in_front(len, pending);
+        } else {
+            self.under_way.put_behind(len, pending);
         }
         true
     }
 
-    fn chunks_under_way(&self) -> usize {
-        match &self.under_way {
-            UnderWay::Ordered(queue) => queue.len(),
-            UnderWay::Unordered(set, refused) => set.len() + refused.len(),
-        }
-    }
-
     /// Fetches the results of the next chunk into `ready`. False if there are no more.
     fn fetch(&mut self) -> bool {
-        let (len, done) = match &mut self.under_way {
-            UnderWay::Ordered(queue) => match queue.pop_front() {
-                None => return false,
-                Some((len, Pending::Refused(error))) => (len, Err(error)),
-                Some((len, Pending::Chunk(future))) => match wait(future, self.deadline) {
-                    Ok(result) => (len, result),
-                    Err(future) => {
-                        queue.push_front((len, Pending::Chunk(future)));
-                        self.expire();
-                        return true;
-                    }
-                },
-            },
-            UnderWay::Unordered(set, refused) => match refused.pop_front() {
-                Some((len, error)) => (len, Err(error)),
-                None => match set.next_before(self.deadline) {
-                    Some((len, future)) => (len, future.result()),
-                    None if set.is_empty() => return false,
-                    None => {
-                        self.expire();
-                        return true;
-                    }
-                },
-            },
+        let (len, done) = match self.under_way.next(self.deadline) {
+            Next::Done(len, done) => (len, done),
+            Next::Nothing => return false,
+            Next::TimeIsUp => {
+                self.expire();
+                return true;
+            }
         };
         match done {
             Ok(output) if output.len() == len => self.accept(output),
@@ -425,35 +387,12 @@ where
     /// The deadline has passed: whatever is not done becomes an error.
     fn expire(&mut self) {
         self.expired = true;
-        self.under_way.stop_all();
-        let error = TaskError::timed_out(Timeout::Wait);
         if let Some(chunk) = self.backlog.take() {
-            match &mut self.under_way {
-                UnderWay::Ordered(queue) => {
-                    queue.push_back((chunk.len(), Pending::Refused(error.clone())));
-                }
-                UnderWay::Unordered(_, refused) => refused.push_back((chunk.len(), error.clone())),
-            }
+            let error = TaskError::timed_out(Timeout::Wait);
+            self.under_way
+                .put_behind(chunk.len(), Pending::Refused(error));
         }
-        match &mut self.under_way {
-            UnderWay::Ordered(queue) => {
-                for (_, pending) in queue {
-                    if matches!(pending, Pending::Chunk(future) if !future.is_done() || future.is_cancelled())
-                    {
-                        *pending = Pending::Refused(error.clone());
-                    }
-                }
-            }
-            UnderWay::Unordered(set, refused) => {
-                for (len, future) in std::mem::replace(set, Select::new()).into_parts() {
-                    if future.is_done() && !future.is_cancelled() {
-                        set.push(len, future);
-                    } else {
-                        refused.push_back((len, error.clone()));
-                    }
-                }
-            }
-        }
+        self.under_way.expire();
     }
 
     /// Items pulled whose results have not been given out.
@@ -565,45 +504,5 @@ where
             .field("executor", &self.executor)
             .field("pending", &self.pending)
             .finish_non_exhaustive()
-    }
-}
-
-impl<Item, Output> UnderWay<Item, Output> {
-    /// Adds a chunk, before all others where there is an order.
-    fn put_in_front(&mut self, len: usize, pending: Pending<Item, Output>) {
-        match (self, pending) {
-            (Self::Ordered(queue), pending) => queue.push_front((len, pending)),
-            (Self::Unordered(set, _), Pending::Chunk(future)) => set.push(len, future),
-            (Self::Unordered(_, refused), Pending::Refused(error)) => {
-                refused.push_back((len, error));
-            }
-        }
-    }
-
-    fn stop_all(&self) {
-        let stop = |future: &ChunkFuture<Item, Output>| {
-            // Where running tasks cannot be signalled they run on, and nobody waits for them.
-            let _unsupported = future.stop(StopLevel::Signal);
-        };
-        match self {
-            Self::Ordered(queue) => {
-                for (_, pending) in queue {
-                    if let Pending::Chunk(future) = pending {
-                        stop(future);
-                    }
-                }
-            }
-            Self::Unordered(set, _) => set.pending().for_each(stop),
-        }
-    }
-}
-
-fn wait<T>(
-    future: TaskFuture<T>,
-    deadline: Option<Instant>,
-) -> Result<Result<T, TaskError>, TaskFuture<T>> {
-    match deadline {
-        None => Ok(future.result()),
-        Some(deadline) => future.result_timeout(deadline.saturating_duration_since(Instant::now())),
     }
 }

@@ -1,0 +1,142 @@
+//! The chunks of a map that are submitted.
+
+use std::{collections::VecDeque, time::Instant};
+
+use super::chunk::ChunkOutput;
+use crate::{Future as _, StopLevel, TaskError, TaskFuture, Timeout, wait::Select};
+
+type ChunkFuture<Item, Output> = TaskFuture<ChunkOutput<Item, Output>>;
+
+/// The chunks that are submitted, with their item counts.
+pub(super) enum UnderWay<Item, Output> {
+    Ordered(VecDeque<(usize, Pending<Item, Output>)>),
+    Unordered(
+        Select<usize, ChunkFuture<Item, Output>>,
+        VecDeque<(usize, TaskError)>,
+    ),
+}
+
+pub(super) enum Pending<Item, Output> {
+    Chunk(ChunkFuture<Item, Output>),
+    /// Could not be submitted: this error for each item.
+    Refused(TaskError),
+}
+
+/// What there is to fetch next.
+pub(super) enum Next<Item, Output> {
+    /// A chunk of so many items is done.
+    Done(usize, Result<ChunkOutput<Item, Output>, TaskError>),
+    /// No chunk is under way.
+    Nothing,
+    /// The deadline passed first.
+    TimeIsUp,
+}
+
+impl<Item, Output> UnderWay<Item, Output> {
+    /// Adds a chunk, before all others where there is an order.
+    pub(super) fn put_in_front(&mut self, len: usize, pending: Pending<Item, Output>) {
+        match (self, pending) {
+            (Self::Ordered(queue), pending) => queue.push_front((len, pending)),
+            (Self::Unordered(set, _), Pending::Chunk(future)) => set.push(len, future),
+            (Self::Unordered(_, refused), Pending::Refused(error)) => {
+                refused.push_back((len, error));
+            }
+        }
+    }
+
+    pub(super) fn stop_all(&self) {
+        let stop = |future: &ChunkFuture<Item, Output>| {
+            // Where running tasks cannot be signalled they run on, and nobody waits for them.
+            let _unsupported = future.stop(StopLevel::Signal);
+        };
+        match self {
+            Self::Ordered(queue) => {
+                for (_, pending) in queue {
+                    if let Pending::Chunk(future) = pending {
+                        stop(future);
+                    }
+                }
+            }
+            Self::Unordered(set, _) => set.pending().for_each(stop),
+        }
+    }
+
+    /// Adds a chunk, after all others where there is an order.
+    pub(super) fn put_behind(&mut self, len: usize, pending: Pending<Item, Output>) {
+        match self {
+            Self::Ordered(queue) => queue.push_back((len, pending)),
+            Self::Unordered(..) => self.put_in_front(len, pending),
+        }
+    }
+
+    /// How many chunks are under way.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Ordered(queue) => queue.len(),
+            Self::Unordered(set, refused) => set.len() + refused.len(),
+        }
+    }
+
+    /// Waits for the next chunk: the first, or without an order the first that is done.
+    pub(super) fn next(&mut self, deadline: Option<Instant>) -> Next<Item, Output> {
+        match self {
+            Self::Ordered(queue) => match queue.pop_front() {
+                None => Next::Nothing,
+                Some((len, Pending::Refused(error))) => Next::Done(len, Err(error)),
+                Some((len, Pending::Chunk(future))) => match wait(future, deadline) {
+                    Ok(result) => Next::Done(len, result),
+                    Err(future) => {
+                        queue.push_front((len, Pending::Chunk(future)));
+                        Next::TimeIsUp
+                    }
+                },
+            },
+            Self::Unordered(set, refused) => match refused.pop_front() {
+                Some((len, error)) => Next::Done(len, Err(error)),
+                None => match set.next_before(deadline) {
+                    Some((len, future)) => Next::Done(len, future.result()),
+                    None if set.is_empty() => Next::Nothing,
+                    None => Next::TimeIsUp,
+                },
+            },
+        }
+    }
+
+    /// Stops everything; what is not done becomes an error.
+    pub(super) fn expire(&mut self) {
+        self.stop_all();
+        let error = TaskError::timed_out(Timeout::Wait);
+        match self {
+            Self::Ordered(queue) => {
+                for (_, pending) in queue {
+                    let is_done = match pending {
+                        Pending::Chunk(future) => future.is_done() && !future.is_cancelled(),
+                        Pending::Refused(_) => true,
+                    };
+                    if !is_done {
+                        *pending = Pending::Refused(error.clone());
+                    }
+                }
+            }
+            Self::Unordered(set, refused) => {
+                for (len, future) in std::mem::replace(set, Select::new()).into_parts() {
+                    if future.is_done() && !future.is_cancelled() {
+                        set.push(len, future);
+                    } else {
+                        refused.push_back((len, error.clone()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn wait<T>(
+    future: TaskFuture<T>,
+    deadline: Option<Instant>,
+) -> Result<Result<T, TaskError>, TaskFuture<T>> {
+    match deadline {
+        None => Ok(future.result()),
+        Some(deadline) => future.result_timeout(deadline.saturating_duration_since(Instant::now())),
+    }
+}
