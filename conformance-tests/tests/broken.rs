@@ -117,10 +117,13 @@ fn a_pool_that_forgets_to_cancel() {
         Defect::ForgetsToCancel,
         &format!("{law}::cancel_pending_finishes_what_runs"),
     );
-    caught(
-        Defect::ForgetsToCancel,
-        "model_random_programs::agree_with_a_reference",
-    );
+    // The programs are random: a few rounds may miss the one that shows it, but not so many.
+    let model = "model_random_programs::agree_with_a_reference";
+    let noticed = (0..50).any(|_| {
+        let check = find(checks("broken", factory(Defect::ForgetsToCancel)), model);
+        check.run().is_err()
+    });
+    assert!(noticed, "the model did not notice in 50 rounds");
 }
 
 #[test]
