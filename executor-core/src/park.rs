@@ -17,7 +17,7 @@ pub(crate) fn wait_until_done<F: Future>(future: &F, timeout: Option<Duration>) 
     // A timeout too far away for the clock is none.
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     while future.help() {}
-    if spin::moment(deadline, || future.is_done()) {
+    if spin::moment(|| future.is_done()) {
         return true;
     }
     let waker = thread_waker();

@@ -21,15 +21,14 @@ use std::{
 /// Workers that are not asleep, of all executors of this process, and threads in [`until`].
 static AWAKE: AtomicUsize = AtomicUsize::new(0);
 
-/// How long to poll or to nap: about one wake-up.
+/// How long to poll: about one wake-up.
 const BUDGET: Duration = Duration::from_micros(50);
 
-/// How long a nap can get. A timer costs about 15 us on a virtual machine.
-const LONGEST_NAP: Duration = Duration::from_micros(800);
+/// How often a waiter yields where no core is free. If it has this one to itself nevertheless, that
+/// is over in no time, and it sleeps.
+const YIELDS: u32 = 8;
 
 thread_local! {
-    /// How long this thread naps the next time.
-    static NAP: Cell<Duration> = const { Cell::new(BUDGET) };
     /// Whether this thread is in [`AWAKE`] as a worker.
     static COUNTED: Cell<bool> = const { Cell::new(false) };
 }
@@ -88,22 +87,24 @@ pub fn until(mut ready: impl FnMut() -> bool) -> bool {
     }
 }
 
-/// Waits a moment for `ready`, and no longer than until `deadline`. True if it is. For threads that wait
-/// for a result, before they ask to be woken.
+/// Waits a moment for `ready`. True if it is. For threads that wait for a result, before they ask to be
+/// woken.
 ///
-/// If a core is free, this polls. If none is, it naps: whoever settles the result then need not wake
-/// this thread, which would only take the core from the next task; and one nap may see many results.
-/// A thread that has to nap again and again is taking the results of a batch, and naps longer.
-pub(crate) fn moment(deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
+/// If a core is free, this polls. If none is, it yields a few times: that lets the workers on this core
+/// run, until they have nothing to do or their time is up, and by then there may be many results. Whoever
+/// settles them need not wake this thread, which would only take the core from the next task.
+pub(crate) fn moment(mut ready: impl FnMut() -> bool) -> bool {
     if let Some(_spinning) = begin() {
-        NAP.set(BUDGET);
         // The waiter's line is written once: looking at it costs nobody anything.
         return poll(8, &mut ready);
     }
     if !cfg!(loom) && !COUNTED.get() {
-        let nap = NAP.replace((NAP.get() * 2).min(LONGEST_NAP));
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        thread::park_timeout(left.map_or(nap, |left| left.min(nap)));
+        for _ in 0..YIELDS {
+            thread::yield_now();
+            if ready() {
+                return true;
+            }
+        }
     }
     ready()
 }

@@ -113,7 +113,7 @@ impl<K, F: Future> Select<K, F> {
                 continue;
             }
             let signals = &self.signals;
-            if !spin::moment(deadline, || signals.any.load(Ordering::Acquire)) {
+            if !spin::moment(|| signals.any.load(Ordering::Acquire)) {
                 signals.sleep(deadline);
             }
         }
