@@ -121,6 +121,13 @@ fn counting_waker() -> (StdArc<Count>, Waker) {
     (StdArc::clone(&count), Waker::from(count))
 }
 
+/// A worker that runs the job.
+fn run_elsewhere(job: Job) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let _ran = job.run();
+    })
+}
+
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(3));
@@ -132,9 +139,7 @@ fn settle_against_take() {
     model(|| {
         let probe = Probe::new();
         let (job, future) = probe.submit(None);
-        let worker = thread::spawn(move || {
-            let _ran = job.run();
-        });
+        let worker = run_elsewhere(job);
         assert!(future.result().is_ok());
         worker.join().unwrap();
         probe.check(1);
@@ -146,9 +151,7 @@ fn settle_against_cancel() {
     model(|| {
         let probe = Probe::new();
         let (job, future) = probe.submit(None);
-        let worker = thread::spawn(move || {
-            let _ran = job.run();
-        });
+        let worker = run_elsewhere(job);
         let cancelled = future.cancel();
         if cancelled {
             assert_eq!(future.state(), State::Done(Outcome::Cancelled));
@@ -165,9 +168,7 @@ fn settle_against_drop_of_the_future() {
     model(|| {
         let probe = Probe::new();
         let (job, future) = probe.submit(None);
-        let worker = thread::spawn(move || {
-            let _ran = job.run();
-        });
+        let worker = run_elsewhere(job);
         drop(future);
         worker.join().unwrap();
         probe.check(1);
@@ -191,9 +192,7 @@ fn claim_by_a_waiter_against_the_worker() {
     model(|| {
         let probe = Probe::new();
         let (job, future) = probe.submit(Some(Home::anywhere()));
-        let worker = thread::spawn(move || {
-            let _ran = job.run();
-        });
+        let worker = run_elsewhere(job);
         assert!(future.result().is_ok());
         worker.join().unwrap();
         probe.check(1);
@@ -206,9 +205,7 @@ fn claim_by_a_waiter_against_a_canceller_and_the_worker() {
         let probe = Probe::new();
         let (job, future) = probe.submit(Some(Home::anywhere()));
         let future = Arc::new(future);
-        let worker = thread::spawn(move || {
-            let _ran = job.run();
-        });
+        let worker = run_elsewhere(job);
         let canceller = {
             let future = Arc::clone(&future);
             thread::spawn(move || future.cancel())
@@ -227,9 +224,7 @@ fn settle_against_replacement_of_the_waker() {
     model(|| {
         let probe = Probe::new();
         let (job, mut future) = probe.submit(None);
-        let worker = thread::spawn(move || {
-            let _ran = job.run();
-        });
+        let worker = run_elsewhere(job);
         let (_, first) = counting_waker();
         let (count, second) = counting_waker();
         let mut done = false;
@@ -263,9 +258,7 @@ fn settle_against_drop_of_a_polled_future() {
                 .poll(&mut Context::from_waker(&waker))
                 .is_pending()
         );
-        let worker = thread::spawn(move || {
-            let _ran = job.run();
-        });
+        let worker = run_elsewhere(job);
         drop(future);
         worker.join().unwrap();
         probe.check(1);
@@ -279,9 +272,7 @@ fn settle_against_two_registrars() {
         let (job, future) = probe.submit(None);
         let future = Arc::new(future);
         let called = Arc::new(AtomicUsize::new(0));
-        let worker = thread::spawn(move || {
-            let _ran = job.run();
-        });
+        let worker = run_elsewhere(job);
         let other = {
             let (future, called) = (Arc::clone(&future), Arc::clone(&called));
             thread::spawn(move || {
@@ -336,9 +327,7 @@ fn take_through_shared_references_is_once() {
         let probe = Probe::new();
         let (job, future) = probe.submit(None);
         let future = Arc::new(future);
-        let worker = thread::spawn(move || {
-            let _ran = job.run();
-        });
+        let worker = run_elsewhere(job);
         let other = {
             let future = Arc::clone(&future);
             thread::spawn(move || future.take().is_some())

@@ -91,34 +91,36 @@ fn helped(ran: Ran) {
 
 impl Worker {
     fn live(&self) {
-        let Shared {
-            settings,
-            home,
-            idle,
-            ..
-        } = &*self.shared;
-        let name = thread::current().name().unwrap_or("executor").to_owned();
-        let mut context = context::Worker::new(*home, name, self.index)
-            .reclaim(reclaim)
-            .helped(helped);
-        match self.begin() {
-            Ok(None) => {}
-            Ok(Some(state)) => context = context.state(state),
+        let Shared { settings, idle, .. } = &*self.shared;
+        // Hooks run as the worker too: one that waits for the pool must not wait for itself.
+        let beginning = self.context().enter();
+        let begun = self.begin();
+        drop(beginning);
+        let context = match begun {
+            Ok(None) => self.context(),
+            Ok(Some(state)) => self.context().state(state),
             Err(cause) => {
                 self.shared.break_down(cause);
                 let left = idle.leave(0);
                 debug_assert!(left, "a live worker is counted");
                 return self.end();
             }
-        }
+        };
         let guard = context.enter();
         self.work();
-        drop(guard);
         if let Some(hook) = &settings.on_stop {
             // A panic here was printed by the panic hook; the worker is at its end anyway.
             drop(catch_unwind(AssertUnwindSafe(|| hook(self.index))));
         }
+        drop(guard);
         self.end();
+    }
+
+    fn context(&self) -> context::Worker {
+        let name = thread::current().name().unwrap_or("executor").to_owned();
+        context::Worker::new(self.shared.home, name, self.index)
+            .reclaim(reclaim)
+            .helped(helped)
     }
 
     /// Calls the initializer and the start hook.
@@ -247,6 +249,13 @@ impl Worker {
     fn end(&self) {
         if let (Queue::Stealing(queue), Some(own)) = (&self.shared.queue, &self.own) {
             queue.unregister(own);
+        }
+        // What the stop hook submitted has lost its worker.
+        if !self.shared.queue.is_empty()
+            && let Err(error) = self.shared.notify()
+        {
+            self.shared
+                .break_down(format!("no worker thread could be started: {error}"));
         }
         self.shared.worker_ended(self.index);
     }
