@@ -3,8 +3,10 @@
 use std::{error::Error, fmt, str::FromStr};
 
 use executor_core::Executor;
+#[cfg(feature = "process")]
+use executor_process::ProcessPoolExecutor;
 #[cfg(feature = "threads")]
-use executor_threads::{BuildError, ThreadPoolExecutor};
+use executor_threads::ThreadPoolExecutor;
 
 /// A backend, to be chosen at run time: from a command line, say.
 ///
@@ -29,17 +31,24 @@ pub enum Backend {
     /// Worker threads in this process: [`ThreadPoolExecutor`]. Feature `threads`.
     #[cfg(feature = "threads")]
     Threads,
+    /// Worker processes, each of them this very program: [`ProcessPoolExecutor`]. Feature `process`.
+    ///
+    /// The program calls [`init`](crate::init()) first in its `main`.
+    #[cfg(feature = "process")]
+    Process,
 }
 
 /// The names of all backends, also of those that are not in this build. A backend's name is also
 /// the name of its feature.
-const KNOWN: &[&str] = &["threads"];
+const KNOWN: &[&str] = &["threads", "process"];
 
 impl Backend {
     /// The backends of this build.
     pub const ALL: &[Self] = &[
         #[cfg(feature = "threads")]
         Self::Threads,
+        #[cfg(feature = "process")]
+        Self::Process,
     ];
 
     /// The name that `parse` understands, which is also the name of the feature.
@@ -48,6 +57,8 @@ impl Backend {
         match self {
             #[cfg(feature = "threads")]
             Self::Threads => "threads",
+            #[cfg(feature = "process")]
+            Self::Process => "process",
         }
     }
 
@@ -60,11 +71,21 @@ impl Backend {
         OpenError::require_workers(self, workers)?;
         match self {
             #[cfg(feature = "threads")]
-            Self::Threads => match ThreadPoolExecutor::new(workers) {
-                Ok(pool) => Ok(Box::new(pool)),
-                Err(error) => Err(OpenError::threads(error)),
-            },
+            Self::Threads => boxed(self, ThreadPoolExecutor::new(workers)),
+            #[cfg(feature = "process")]
+            Self::Process => boxed(self, ProcessPoolExecutor::new(workers)),
         }
+    }
+}
+
+#[cfg(any(feature = "process", feature = "threads"))]
+fn boxed<E: Executor + 'static>(
+    backend: Backend,
+    built: Result<E, impl Error + Send + Sync + 'static>,
+) -> Result<Box<dyn Executor>, OpenError> {
+    match built {
+        Ok(executor) => Ok(Box::new(executor)),
+        Err(error) => Err(OpenError::refused(backend, error)),
     }
 }
 
@@ -130,7 +151,7 @@ impl fmt::Display for UnknownBackend {
 
 impl Error for UnknownBackend {}
 
-/// A backend could not be started.
+/// A backend could not be started. Its [`source`](Error::source) is the backend's own error.
 #[derive(Debug)]
 pub struct OpenError {
     backend: &'static str,
@@ -141,8 +162,8 @@ pub struct OpenError {
 enum Cause {
     /// No workers were asked for.
     NoWorkers,
-    #[cfg(feature = "threads")]
-    Threads(BuildError),
+    /// The backend's own error.
+    Refused(Box<dyn Error + Send + Sync>),
 }
 
 impl OpenError {
@@ -165,9 +186,12 @@ impl OpenError {
         }
     }
 
-    #[cfg(feature = "threads")]
-    pub(crate) const fn threads(error: BuildError) -> Self {
-        Self::new(Backend::Threads, Cause::Threads(error))
+    #[cfg(any(feature = "process", feature = "threads"))]
+    pub(crate) fn refused(
+        backend: Backend,
+        error: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self::new(backend, Cause::Refused(error.into()))
     }
 
     const fn new(backend: Backend, cause: Cause) -> Self {
@@ -181,8 +205,7 @@ impl fmt::Display for OpenError {
         write!(f, "cannot start the backend `{}`: ", self.backend)?;
         match &self.cause {
             Cause::NoWorkers => f.write_str("0 workers were asked for, and it needs at least 1"),
-            #[cfg(feature = "threads")]
-            Cause::Threads(error) => error.fmt(f),
+            Cause::Refused(error) => error.fmt(f),
         }
     }
 }
@@ -191,8 +214,7 @@ impl Error for OpenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.cause {
             Cause::NoWorkers => None,
-            #[cfg(feature = "threads")]
-            Cause::Threads(error) => Some(error),
+            Cause::Refused(error) => Some(&**error),
         }
     }
 }

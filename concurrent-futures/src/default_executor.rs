@@ -1,18 +1,26 @@
-use std::time::Instant;
+use std::{error::Error, time::Instant};
 
 use executor_core::{
     Admission, Capabilities, Executor, Job, JoinError, Rejected, Shutdown, Stats, Unsupported,
 };
-use executor_threads::ThreadPoolExecutor;
+#[cfg(feature = "default-process")]
+use executor_process::ProcessPoolExecutor as Inner;
+#[cfg(not(feature = "default-process"))]
+use executor_threads::ThreadPoolExecutor as Inner;
 
 use crate::{Backend, OpenError};
 
-/// The executor of a program that does not care which: a thread pool.
+/// The executor of a program that does not care which: a thread pool, unless the program chose another
+/// one.
 ///
 /// It is an [`Executor`] and no more: it takes `#[task]` functions, which every backend can run, and
 /// no closures, which only some can. So a program that is written against it can move to another
 /// backend without changing a line. Where closures are wanted, name the backend:
-/// [`ThreadPoolExecutor`].
+/// [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
+///
+/// The feature `default-process` makes it a process pool. That is a choice for the program as a whole,
+/// so only its own `Cargo.toml` should make it, never that of a library; and the program calls
+/// [`init`](crate::init()) first in its `main`, which is good practice with any backend.
 ///
 /// Clones share the workers. Dropping the last one finishes what was accepted and joins the workers.
 ///
@@ -25,6 +33,7 @@ use crate::{Backend, OpenError};
 /// }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// concurrent_futures::init(); // first of all
 /// let pool = DefaultExecutor::new()?;
 /// assert_eq!(pool.submit(square::task(12))?.result()?, 144);
 /// # Ok(())
@@ -32,11 +41,15 @@ use crate::{Backend, OpenError};
 /// ```
 #[derive(Debug, Clone)]
 pub struct DefaultExecutor {
-    inner: ThreadPoolExecutor,
+    inner: Inner,
 }
 
 impl DefaultExecutor {
     /// Which backend it is.
+    #[cfg(feature = "default-process")]
+    pub const BACKEND: Backend = Backend::Process;
+    /// Which backend it is.
+    #[cfg(not(feature = "default-process"))]
     pub const BACKEND: Backend = Backend::Threads;
 
     /// An executor with a worker for each processor that this process may use.
@@ -45,8 +58,7 @@ impl DefaultExecutor {
     ///
     /// If the backend cannot be started.
     pub fn new() -> Result<Self, OpenError> {
-        let built = ThreadPoolExecutor::builder().build();
-        Self::from_built(built)
+        Self::of(Inner::builder().build())
     }
 
     /// An executor with this many workers.
@@ -56,15 +68,15 @@ impl DefaultExecutor {
     /// If `workers` is 0, or if the backend cannot be started.
     pub fn with_workers(workers: usize) -> Result<Self, OpenError> {
         OpenError::require_workers(Self::BACKEND, workers)?;
-        Self::from_built(ThreadPoolExecutor::new(workers))
+        Self::of(Inner::new(workers))
     }
 
-    fn from_built(
-        built: Result<ThreadPoolExecutor, executor_threads::BuildError>,
+    fn of(
+        built: Result<Inner, impl Into<Box<dyn Error + Send + Sync>>>,
     ) -> Result<Self, OpenError> {
         match built {
             Ok(inner) => Ok(Self { inner }),
-            Err(error) => Err(OpenError::threads(error)),
+            Err(error) => Err(OpenError::refused(Self::BACKEND, error)),
         }
     }
 }

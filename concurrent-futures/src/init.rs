@@ -5,10 +5,12 @@ use executor_core::Registry;
 /// It checks that no two `#[task]` functions of the program have the same name, so that a clash
 /// shows at the start and not at the first call that could mean either.
 ///
-/// A backend whose workers are processes starts this very program again as its worker. Such a
-/// program must call `init` before anything that a worker should not do, since in a worker `init`
-/// serves tasks and does not return. For the backends that run in this process, calling it is good
-/// practice and costs next to nothing: the program is then ready for any backend.
+/// A backend whose workers are processes (feature `process`) starts this very program again as its
+/// worker. Such a program must call `init` before anything that a worker should not do, since in a worker
+/// `init` serves tasks and does not return. For the backends that run in this process, calling it is
+/// good practice and costs next to nothing: the program is then ready for any backend.
+///
+/// A program whose `main` is not its own, such as a test binary, writes `worker_process!();` instead.
 ///
 /// # Panics
 ///
@@ -19,4 +21,6 @@ use executor_core::Registry;
 /// ```
 pub fn init() {
     Registry::global();
+    #[cfg(feature = "process")]
+    executor_process::init();
 }

@@ -17,10 +17,14 @@
 //! # fn main() {}
 //! ```
 
+#[cfg(any(feature = "default-process", feature = "threads"))]
+pub use crate::DefaultExecutor;
+#[cfg(feature = "process")]
+pub use crate::ProcessPoolExecutor;
+#[cfg(feature = "threads")]
+pub use crate::ThreadPoolExecutor;
 pub use crate::{
     Backend, Executor, ExecutorExt, Future as _, LocalExecutor, LocalExecutorExt, PortableTask,
     ReturnWhen, Shutdown, StopLevel, SubmitError, Task, TaskError, TaskFuture, TaskOptions,
     as_completed, first_ok, join_all, task, wait,
 };
-#[cfg(feature = "threads")]
-pub use crate::{DefaultExecutor, ThreadPoolExecutor};

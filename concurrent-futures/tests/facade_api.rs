@@ -4,6 +4,9 @@ use std::error::Error;
 
 use concurrent_futures::{Backend, UnknownBackend};
 
+#[cfg(feature = "process")]
+concurrent_futures::worker_process!();
+
 fn refused(name: &str) -> UnknownBackend {
     match name.parse::<Backend>() {
         Ok(backend) => panic!("`{name}` was understood as {backend}"),
@@ -35,16 +38,32 @@ fn the_error_names_the_value_and_what_is_allowed() {
     }
 }
 
-#[cfg(not(feature = "threads"))]
 #[test]
 fn the_error_names_the_feature_of_a_backend_that_is_off() {
-    let error = refused("threads");
-    assert_eq!(error.missing_feature(), Some("threads"));
-    assert_eq!(
-        error.to_string(),
-        "the backend `threads` is not in this build: enable the feature `threads` of \
-         concurrent-futures (this build has none)"
-    );
+    for name in ["threads", "process"] {
+        if Backend::ALL.iter().any(|backend| backend.name() == name) {
+            continue;
+        }
+        let error = refused(name);
+        assert_eq!(error.missing_feature(), Some(name));
+        let text = error.to_string();
+        let what = format!(
+            "the backend `{name}` is not in this build: enable the feature `{name}` of \
+             concurrent-futures ("
+        );
+        assert!(text.starts_with(&what), "{text}");
+    }
+}
+
+#[test]
+fn a_build_has_the_backends_of_its_features() {
+    let names: Vec<&str> = Backend::ALL.iter().map(|backend| backend.name()).collect();
+    let enabled = [
+        ("threads", cfg!(feature = "threads")),
+        ("process", cfg!(feature = "process")),
+    ];
+    let enabled = enabled.iter().filter(|(_, is_on)| *is_on);
+    assert_eq!(names, enabled.map(|(name, _)| *name).collect::<Vec<_>>());
 }
 
 #[test]
@@ -70,8 +89,8 @@ fn the_prelude_leaves_the_name_future_alone() {
     let _ = methods_can_be_called::<TaskFuture<()>>;
 }
 
-#[cfg(feature = "threads")]
-mod threads {
+#[cfg(any(feature = "default-process", feature = "threads"))]
+mod executors {
     use concurrent_futures::{Backend, DefaultExecutor, prelude::*};
 
     #[task]
@@ -119,15 +138,23 @@ mod threads {
 
     #[test]
     fn what_the_backend_refuses_is_the_source_of_the_error() {
-        let error = Backend::Threads.open(usize::MAX).unwrap_err();
-        assert!(!error.is_no_workers());
-        let source = std::error::Error::source(&error).unwrap().to_string();
-        assert!(source.contains(&usize::MAX.to_string()), "{source}");
-        assert!(error.to_string().ends_with(&source), "{error}");
+        for backend in Backend::ALL {
+            let error = backend.open(usize::MAX).unwrap_err();
+            assert!(!error.is_no_workers());
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.contains(&usize::MAX.to_string()), "{source}");
+            assert!(error.to_string().ends_with(&source), "{error}");
+        }
     }
 
     #[test]
     fn the_default_executor_is_its_backend() {
+        let name = if cfg!(feature = "default-process") {
+            "process"
+        } else {
+            "threads"
+        };
+        assert_eq!(DefaultExecutor::BACKEND.name(), name);
         let one = DefaultExecutor::with_workers(1).unwrap();
         assert_eq!(
             one.capabilities(),
@@ -150,7 +177,8 @@ mod threads {
         let refused = executor.submit(square::task(4)).unwrap_err();
         assert!(refused.is_shut_down());
         assert_eq!(refused.into_task().x, 4);
-        assert!(executor.shutdown(Shutdown::Kill).is_err());
+        let kills = executor.capabilities().kill;
+        assert_eq!(executor.shutdown(Shutdown::Kill).is_ok(), kills);
     }
 
     #[test]

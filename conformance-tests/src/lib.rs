@@ -26,6 +26,17 @@
 //! time itself is the point they count in units that `CONFORMANCE_SCALE` multiplies (default 1). So
 //! on a machine that is much slower, such as an emulated one, set it to 5.
 //!
+//! # Workers that are processes
+//!
+//! [`Factory::portable`] is for backends that run tasks elsewhere. The trials are the same, but for those
+//! about closures and what they capture: a task is a script, which is a value and can be sent, and its gates
+//! and counters are files in a directory of the trial. Where the capabilities say that tasks can be
+//! killed there are trials of crashes, kills and ends, too. They need the program of the workers to know
+//! these tasks ([`register_tasks`]), and processes on Unix to find `/bin/kill`.
+//!
+//! A worker must not outlive its parent, and only a parent that dies can show that: with
+//! [`Factory::victim`] the suite starts one.
+//!
 //! # What this is not
 //!
 //! Nothing here measures speed, and nothing looks inside: the cell's races are model-checked in
@@ -45,9 +56,11 @@ mod model;
 mod planned;
 mod product;
 mod quirks;
+mod script;
 mod subject;
 mod surface;
 mod tasks;
+mod victim;
 
 use std::{fmt, process::ExitCode, sync::Arc};
 
@@ -61,7 +74,8 @@ use self::{
 };
 pub use self::{
     subject::{Config, Factory, Initializer, OnFull, Order, WorkerState},
-    tasks::register as register_tasks,
+    tasks::{Start, initialize, register as register_tasks},
+    victim::{is_victim, victim_main},
 };
 
 /// The `main` of a backend's test file: runs the trials of all backends that `fill` adds, as the

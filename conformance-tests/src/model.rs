@@ -10,9 +10,7 @@ use std::{
     time::Duration,
 };
 
-use executor_core::{
-    Future, LocalExecutor, LocalExecutorExt as _, Outcome, Shutdown, State, TaskFuture,
-};
+use executor_core::{Executor as _, Future, Outcome, Shutdown, State, TaskFuture};
 use proptest::{
     prelude::{Just, Strategy, any},
     prop_oneof,
@@ -23,16 +21,16 @@ use proptest::{
 use crate::{
     guard::step,
     latch::{Gate, Tally, eventually},
-    laws::{Bench, LOCAL, Laws, jam},
-    planned,
+    laws::{ANY, Bench, Laws, Pool},
+    script::script,
 };
 
 pub(crate) fn laws(laws: &mut Laws) {
     laws.law("model_random_programs")
-        .case("agree_with_a_reference", LOCAL, |bench| {
+        .case("agree_with_a_reference", ANY, |bench| {
             random(bench, 48, 0..40);
         })
-        .case("long_ones_too", LOCAL, |bench| random(bench, 4, 200..400));
+        .case("long_ones_too", ANY, |bench| random(bench, 4, 200..400));
 }
 
 /// One step of a program. An index picks one of the tasks that there are.
@@ -86,8 +84,9 @@ fn random(bench: &Bench, cases: u32, length: std::ops::Range<usize>) {
 }
 
 /// The executor, and beside it what should be.
-struct World {
-    pool: Option<Box<dyn LocalExecutor>>,
+struct World<'b> {
+    bench: &'b Bench,
+    pool: Option<Pool>,
     /// Closed while the worker is jammed.
     gate: Gate,
     jams: Jams,
@@ -107,10 +106,12 @@ enum Jams {
 }
 
 struct Task {
-    future: Option<TaskFuture<usize>>,
+    future: Option<TaskFuture<u64>>,
     panics: bool,
     runs: Tally,
     alive: Tally,
+    /// How alive it is while it is pending.
+    held: usize,
     /// What the callbacks were told.
     told: Arc<Mutex<Vec<Outcome>>>,
     /// What should be.
@@ -118,8 +119,8 @@ struct Task {
     callbacks: usize,
 }
 
-impl World {
-    fn new(bench: &Bench) -> Self {
+impl<'b> World<'b> {
+    fn new(bench: &'b Bench) -> Self {
         let jams = if bench.is_deferred() {
             Jams::Always
         } else if bench.capabilities().background {
@@ -128,8 +129,9 @@ impl World {
             Jams::Never
         };
         Self {
-            pool: Some(bench.local(1)),
-            gate: Gate::new("the jam of the model"),
+            bench,
+            pool: Some(bench.pool(1)),
+            gate: bench.gate("the jam of the model"),
             jams,
             tasks: Vec::new(),
             shutdown: None,
@@ -156,24 +158,20 @@ impl World {
         }
     }
 
-    fn pool(&self) -> &dyn LocalExecutor {
+    fn pool(&self) -> &Pool {
         self.pool.as_ref().expect("the pool is there until the end")
     }
 
     fn submit(&mut self, panics: bool) {
-        let number = self.tasks.len();
-        let (runs, alive) = (Tally::new(), Tally::new());
-        let (ran, token) = (runs.clone(), alive.token());
-        let submitted = self.pool().spawn(move || {
-            let _held = &token;
-            ran.add();
-            if panics { planned::boom() } else { number }
-        });
-        let future = match submitted {
+        let (runs, alive) = (self.bench.tally(), Tally::new());
+        let held = usize::from(self.bench.is_local());
+        let task = script().bump(&runs);
+        let task = if panics { task.panic() } else { task };
+        let future = match self.pool().start_holding(task, alive.token()) {
             Ok(future) => future,
             Err(error) => {
                 assert!(self.shutdown.is_some() && error.is_shut_down(), "{error}");
-                assert_eq!(alive.get(), 1, "the task comes back");
+                assert_eq!(alive.get(), held, "the task comes back");
                 return;
             }
         };
@@ -183,6 +181,7 @@ impl World {
             panics,
             runs,
             alive,
+            held,
             told: Arc::default(),
             state: State::Pending,
             callbacks: 0,
@@ -195,8 +194,8 @@ impl World {
 
     fn jam(&mut self) {
         if self.jams == Jams::ByTask(false) && self.shutdown.is_none() {
-            self.gate = Gate::new("the jam of the model");
-            jam(self.pool(), &self.gate);
+            self.gate = self.bench.gate("the jam of the model");
+            self.bench.block(self.pool(), &self.gate);
             self.jams = Jams::ByTask(true);
         }
     }
@@ -249,7 +248,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for World<'_> {
     fn drop(&mut self) {
         // Also when a step has failed: else the drop of the pool would wait for ever.
         self.gate.open();
@@ -332,7 +331,8 @@ impl Task {
     /// Checks what can be seen of the task from outside of its future.
     fn check(&self) {
         let Some(outcome) = self.outcome() else {
-            assert_eq!((self.runs.get(), self.alive.get()), (0, 1), "pending");
+            let seen = (self.runs.get(), self.alive.get());
+            assert_eq!(seen, (0, self.held), "pending");
             assert_eq!(self.told().len(), 0, "a callback was called too early");
             return;
         };

@@ -4,16 +4,14 @@
 
 use std::{fmt, pin::Pin, task::Context, time::Duration};
 
-use executor_core::{
-    Future, LocalExecutorExt as _, Outcome, State, TaskError, TaskFuture, as_completed,
-};
+use executor_core::{Future, Outcome, State, TaskError, TaskFuture, as_completed};
 
 use crate::{
     block_on::{Counting, block_on},
     guard::step,
-    latch::{Gate, Tally, eventually},
+    latch::{Tally, eventually},
     laws::{BACKGROUND, Bench, Laws, PENDING},
-    planned,
+    script::script,
 };
 
 pub(crate) fn laws(laws: &mut Laws) {
@@ -127,25 +125,19 @@ fn try_out(bench: &Bench, of: Combination) {
     step(&format!("{of}"));
     let outcome = of.outcome();
     let jam = bench.jam();
-    let (started, hold) = (Gate::new("a task to start"), Gate::new("a running task"));
+    let (started, hold) = (bench.gate("a task to start"), bench.gate("a running task"));
     if of.cancel != Cancel::Running {
         hold.open();
     }
-    let (runs, alive) = (Tally::new(), Tally::new());
+    let (runs, alive) = (bench.tally(), Tally::new());
     let calls = [Tally::new(), Tally::new()];
-    let mut future = {
-        let (runs, started, hold, token) =
-            (runs.clone(), started.clone(), hold.clone(), alive.token());
-        let task = move || {
-            let _held = &token;
-            runs.add();
-            started.open();
-            hold.wait();
-            if of.panics { planned::boom() } else { 6 }
-        };
-        jam.pool.spawn(task).expect("a new pool accepts tasks")
-    };
-    let call = |future: &TaskFuture<i32>| {
+    let task = script().bump(&runs).open(&started).wait(&hold).gives(6);
+    let task = if of.panics { task.panic() } else { task };
+    let mut future = jam
+        .pool
+        .start_holding(task, alive.token())
+        .unwrap_or_else(|error| panic!("a new pool accepts tasks: {error}"));
+    let call = |future: &TaskFuture<u64>| {
         let [good, bad] = calls.clone();
         future.on_done(move |seen| (if seen == outcome { good } else { bad }).bump());
     };
@@ -224,7 +216,7 @@ fn try_out(bench: &Bench, of: Combination) {
     );
 }
 
-fn agrees(result: &Result<i32, TaskError>, outcome: Outcome, of: Combination) {
+fn agrees(result: &Result<u64, TaskError>, outcome: Outcome, of: Combination) {
     let seen = match result {
         Ok(value) => {
             assert_eq!(*value, 6, "{of}");

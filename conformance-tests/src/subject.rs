@@ -1,10 +1,18 @@
 //! What is tested: how a backend makes executors for the trials, and what it can be configured to do.
 
-use std::{any::Any, error::Error, fmt, sync::Arc, time::Duration};
+use std::{
+    any::Any, error::Error, fmt, path::PathBuf, process::Command, sync::Arc, time::Duration,
+};
 
-use executor_core::{Capabilities, Executor, LocalExecutor};
+use executor_core::{Capabilities, Executor, LocalExecutor, Task as _};
+use serde::{Deserialize, Serialize};
 
-use crate::{guard, quirks::Quirk, surface};
+use crate::{
+    guard,
+    quirks::Quirk,
+    surface,
+    tasks::{Start, initialize},
+};
 
 /// How an executor is to be built for a trial.
 ///
@@ -46,12 +54,17 @@ pub enum Order {
     Priority,
 }
 
-/// What a worker is to call before its first task.
-#[derive(Clone)]
-pub struct Initializer(Arc<dyn Fn() -> Result<WorkerState, String> + Send + Sync>);
+/// What a worker is to call before its first task: on a thread by [`call`](Self::call), in another
+/// process as the task that [`portable`](Self::portable) gives.
+#[derive(Debug, Clone)]
+pub struct Initializer {
+    start: Start,
+    /// The file that each call makes longer by a byte.
+    calls: PathBuf,
+}
 
 /// What an [`Initializer`] makes: the state that tasks read on their worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerState(pub u64);
 
 /// Makes the executors of one backend, and says what they can be configured to do.
@@ -60,6 +73,7 @@ pub struct Factory<E> {
     local: Option<Local<E>>,
     resize: Option<ResizeOf<E>>,
     wait_idle: Option<WaitIdleOf<E>>,
+    victim: Option<MakeVictim>,
     offers: Offers,
     limit: Duration,
     pub(crate) quirks: Vec<Quirk>,
@@ -70,6 +84,7 @@ type MakeOf<E> = Arc<dyn Fn(&Config) -> Result<E, Failure> + Send + Sync>;
 type ResizeOf<E> = Arc<dyn Fn(&E, usize) -> Result<(), Failure> + Send + Sync>;
 type WaitIdleOf<E> = Arc<dyn Fn(&E, Option<Duration>) -> bool + Send + Sync>;
 
+pub(crate) type MakeVictim = Arc<dyn Fn() -> Command + Send + Sync>;
 pub(crate) type Resize = Box<dyn Fn(usize) -> Result<(), String> + Send>;
 pub(crate) type WaitIdle = Box<dyn Fn(Option<Duration>) -> bool + Send>;
 
@@ -78,6 +93,7 @@ pub(crate) type WaitIdle = Box<dyn Fn(Option<Duration>) -> bool + Send>;
 pub(crate) struct Offers {
     pub(crate) deferred: bool,
     pub(crate) bounded: bool,
+    pub(crate) no_caller_runs: bool,
     pub(crate) ordered: bool,
     pub(crate) initialized: bool,
     pub(crate) resize: bool,
@@ -99,6 +115,7 @@ pub(crate) struct Backend {
     pub(crate) offers: Offers,
     pub(crate) limit: Duration,
     pub(crate) capabilities: Capabilities,
+    pub(crate) victim: Option<MakeVictim>,
     pub(crate) build: Build,
 }
 
@@ -148,17 +165,18 @@ impl Config {
         self
     }
 
-    pub(crate) fn with_initializer(
-        mut self,
-        initializer: impl Fn() -> Result<WorkerState, String> + Send + Sync + 'static,
-    ) -> Self {
-        self.initializer = Some(Initializer(Arc::new(initializer)));
+    pub(crate) fn with_initializer(mut self, initializer: &Initializer) -> Self {
+        self.initializer = Some(initializer.clone());
         self
     }
 }
 
 impl Initializer {
-    /// What the worker has to call.
+    pub(crate) const fn new(start: Start, calls: PathBuf) -> Self {
+        Self { start, calls }
+    }
+
+    /// What a worker that is a thread has to call.
     ///
     /// # Errors
     ///
@@ -168,13 +186,19 @@ impl Initializer {
     ///
     /// Where the trial wants that.
     pub fn call(&self) -> Result<WorkerState, String> {
-        (self.0)()
+        self.portable().run()
     }
-}
 
-impl fmt::Debug for Initializer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Initializer").finish_non_exhaustive()
+    /// The task that a worker has to run where it is another process.
+    #[must_use]
+    pub fn portable(&self) -> initialize {
+        initialize::task(self.start.clone(), self.calls.clone())
+    }
+
+    /// How often it has been called so far.
+    pub(crate) fn calls(&self) -> usize {
+        std::fs::metadata(&self.calls)
+            .map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX))
     }
 }
 
@@ -190,6 +214,7 @@ impl<E: Executor + Clone + 'static> Factory<E> {
             local: None,
             resize: None,
             wait_idle: None,
+            victim: None,
             offers: Offers::default(),
             limit: 2 * guard::limit(),
             quirks: Vec::new(),
@@ -223,6 +248,13 @@ impl<E: Executor + Clone + 'static> Factory<E> {
     #[must_use]
     pub const fn bounded(mut self) -> Self {
         self.offers.bounded = true;
+        self
+    }
+
+    /// [`OnFull::CallerRuns`] is not honoured: tasks never run in the process that submits them.
+    #[must_use]
+    pub const fn no_caller_runs(mut self) -> Self {
+        self.offers.no_caller_runs = true;
         self
     }
 
@@ -274,6 +306,16 @@ impl<E: Executor + Clone + 'static> Factory<E> {
         self
     }
 
+    /// How to start a program that makes an executor with two workers and calls
+    /// [`victim_main`](crate::victim_main) with it: the suite kills it, and no worker may outlive it.
+    ///
+    /// The suite's own program will do: it asks [`is_victim`](crate::is_victim) what it is.
+    #[must_use]
+    pub fn victim(mut self, victim: impl Fn() -> Command + Send + Sync + 'static) -> Self {
+        self.victim = Some(Arc::new(victim));
+        self
+    }
+
     /// A trial that takes longer has hung.
     #[must_use]
     pub const fn limit(mut self, limit: Duration) -> Self {
@@ -304,6 +346,7 @@ impl<E: Executor + Clone + 'static> Factory<E> {
             offers: self.offers,
             limit: self.limit,
             capabilities,
+            victim: self.victim.clone(),
             build,
         })
     }
@@ -376,6 +419,7 @@ impl<E> Clone for Factory<E> {
             local: self.local.as_ref().map(|local| Local { ..*local }),
             resize: self.resize.clone(),
             wait_idle: self.wait_idle.clone(),
+            victim: self.victim.clone(),
             offers: self.offers,
             limit: self.limit,
             quirks: self.quirks.clone(),

@@ -5,6 +5,9 @@
 
 use std::{
     collections::BTreeMap,
+    fs::OpenOptions,
+    io::ErrorKind,
+    path::PathBuf,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +18,12 @@ use executor_core::{PortableTask, Registry, Task, codec, context};
 use executor_macros::task;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 
-use crate::planned;
+use crate::{
+    WorkerState,
+    latch::append,
+    planned,
+    script::{Crash, check_loop, facts, perform},
+};
 
 /// The sum.
 #[task(crate = "executor_core")]
@@ -68,6 +76,49 @@ pub(crate) fn reversed(bytes: Vec<u8>) -> Vec<u8> {
 #[task(crate = "executor_core")]
 pub(crate) fn count(counter: usize) -> u64 {
     COUNTERS[counter].fetch_add(1, Ordering::SeqCst)
+}
+
+/// What a worker calls before its first task: see [`Initializer`](crate::Initializer). Each call makes
+/// the file `calls` longer by a byte.
+///
+/// # Errors
+///
+/// Where it is to fail.
+#[task(derive(Clone, Debug), crate = "executor_core")]
+pub fn initialize(start: Start, calls: PathBuf) -> Result<WorkerState, String> {
+    append(&calls, b"1");
+    match start {
+        Start::Gives(state) => Ok(WorkerState(state)),
+        Start::Numbers => {
+            let take = |n: &u64| {
+                let place = calls.with_extension(n.to_string());
+                let made = OpenOptions::new().write(true).create_new(true).open(place);
+                !made.is_err_and(|error| error.kind() == ErrorKind::AlreadyExists)
+            };
+            (0..).find(take).map(WorkerState).ok_or_else(String::new)
+        }
+        Start::Fails(cause) => Err(cause),
+        Start::Panics => planned::boom(),
+        Start::Aborts => Crash::Abort.happen(),
+        Start::Exits(code) => Crash::Exit(code).happen(),
+    }
+}
+
+/// What becomes of a worker's initializer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Start {
+    /// It gives each worker this state.
+    Gives(u64),
+    /// It gives the first worker 0, the next one 1, and so on.
+    Numbers,
+    /// It fails, with this text.
+    Fails(String),
+    /// It panics.
+    Panics,
+    /// It aborts the worker.
+    Aborts,
+    /// It ends the worker, with this code.
+    Exits(i32),
 }
 
 /// Takes an argument that may not survive the codec.
@@ -183,6 +234,10 @@ pub(crate) enum Fails {
     EncodePanics,
     /// Decoding it panics.
     DecodePanics,
+    /// Decoding it aborts the process, if it is a worker of another one.
+    DecodeAborts,
+    /// Encoding it aborts the process, if it is a worker of another one.
+    EncodeAborts,
 }
 
 /// A value that may not survive the codec.
@@ -199,6 +254,7 @@ impl Serialize for Fickle {
         match self.fails {
             Fails::Encode => Err(S::Error::custom("this value cannot be encoded")),
             Fails::EncodePanics => planned::boom(),
+            Fails::EncodeAborts if context::worker_index().is_some() => Crash::Abort.happen(),
             _ => (self.fails, self.value).serialize(serializer),
         }
     }
@@ -210,6 +266,7 @@ impl<'de> Deserialize<'de> for Fickle {
         match fails {
             Fails::Decode => Err(D::Error::custom("this value cannot be decoded")),
             Fails::DecodePanics => planned::boom(),
+            Fails::DecodeAborts if context::worker_index().is_some() => Crash::Abort.happen(),
             _ => Ok(Self { fails, value }),
         }
     }
@@ -367,6 +424,10 @@ pub fn register() {
     with::<own_name>();
     with::<reversed>();
     with::<count>();
+    with::<perform>();
+    with::<check_loop>();
+    with::<facts>();
+    with::<initialize>();
     with::<fickle_argument>();
     with::<fickle_output>();
     with::<echo_flattened>();

@@ -46,6 +46,9 @@ thread_local! {
     /// Beside `WORKER`, since every wait asks, and this has no destructor.
     static HOOKS: Cell<Hooks> = const { Cell::new(Hooks { home: 0, reclaim: None, helped: None }) };
     static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+    static HOST: Cell<Option<&'static dyn TaskHost>> = const { Cell::new(None) };
+    /// The home of the executor whose callbacks this thread calls; 0 for none.
+    static SETTLES: Cell<u32> = const { Cell::new(0) };
 }
 
 /// The name of the worker that runs this code; `None` outside of workers.
@@ -64,13 +67,19 @@ pub fn worker_index() -> Option<usize> {
 /// The name of the task that runs this code: as given in its options, or else its own.
 #[must_use]
 pub fn task_name() -> Option<String> {
-    CellRef::current().map(|cell| cell.name().to_owned())
+    match CellRef::current() {
+        Some(cell) => Some(cell.name().to_owned()),
+        None => HOST.get().and_then(TaskHost::task_name),
+    }
 }
 
 /// Whether the task that runs this code has been asked to stop. Costs one load.
 #[must_use]
 pub fn stop_requested() -> bool {
-    CellRef::current().is_some_and(CellRef::stop_requested)
+    match CellRef::current() {
+        Some(cell) => cell.stop_requested(),
+        None => HOST.get().is_some_and(TaskHost::stop_requested),
+    }
 }
 
 /// For `?` in a task: ends it early if it has been asked to stop.
@@ -91,6 +100,44 @@ pub fn check() -> Result<(), Stopped> {
 pub fn with_worker_state<S: 'static, R>(f: impl FnOnce(&S) -> R) -> Option<R> {
     let worker = worker()?;
     worker.state.as_ref()?.downcast_ref().map(f)
+}
+
+/// What a worker in another process knows of the task that it is running: there is no cell there
+/// that could say it. See [`host_tasks`].
+pub trait TaskHost: Sync {
+    /// The name of the task that is running: as given in its options, or else its own.
+    fn task_name(&self) -> Option<String>;
+
+    /// Whether the task that is running has been asked to stop.
+    fn stop_requested(&self) -> bool;
+}
+
+/// Has `host` answer for the tasks that this thread runs from now on. For backends, on the main
+/// thread of a worker process.
+pub fn host_tasks(host: &'static dyn TaskHost) {
+    HOST.set(Some(host));
+}
+
+/// Says that this thread calls the callbacks of the executor whose home this is, so that a wait for
+/// that executor is refused here. For backends that do so on a thread of their own.
+pub fn call_callbacks_for(home: Home) {
+    SETTLES.set(home.0);
+}
+
+/// Whether this thread calls the callbacks of the executor whose home this is.
+#[must_use]
+pub fn calls_callbacks_for(home: Home) -> bool {
+    settles_for(home.0)
+}
+
+/// As [`calls_callbacks_for`], from the inside.
+pub(crate) fn settles_for(home: u32) -> bool {
+    home != 0 && SETTLES.get() == home
+}
+
+/// Whether this thread calls the callbacks of some executor, and does nothing else.
+pub(crate) fn settles() -> bool {
+    SETTLES.get() != 0
 }
 
 /// A worker thread of a backend, as tasks and waits see it.

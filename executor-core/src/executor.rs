@@ -161,7 +161,7 @@ pub trait ExecutorExt: Executor {
                 Reason::UnknownTask { name: T::NAME },
             ));
         }
-        Submission::portable(task, options, false).hand_to(self, admission)
+        Submission::portable(task, options).hand_to(self, admission)
     }
 }
 

@@ -56,6 +56,7 @@
 
 #![deny(unsafe_code)]
 
+mod blob;
 mod capability;
 #[expect(
     unsafe_code,
@@ -72,6 +73,7 @@ mod map;
 mod panic;
 mod park;
 mod registry;
+mod remote;
 #[expect(
     unsafe_code,
     reason = "tasks that borrow from a frame which waits for them"
@@ -85,8 +87,9 @@ pub mod testing;
 mod wait;
 
 pub use self::{
+    blob::{Blob, lend},
     capability::{Admission, Capabilities, Feature, Shutdown, Stats, StopLevel, Unsupported},
-    cell::{Home, Job, JobKey, Ran, StartedJob, TaskFuture},
+    cell::{Callbacks, Home, Job, JobKey, Ran, StartedJob, TaskFuture},
     error::{
         JoinError, JoinErrorKind, PanicReport, Reason, Rejected, SubmitError, TaskError,
         TaskErrorKind, Timeout, WorkerDeath,
@@ -96,7 +99,8 @@ pub use self::{
     local::{LocalExecutor, LocalExecutorExt},
     map::{Apply, Map, Progress, RunTask, Step},
     panic::{CallbackPanic, set_callback_panic_hook},
-    registry::{DuplicateTask, EncodedCall, Registration, Registry},
+    registry::{DuplicateTask, EncodedCall, Registration, Registry, Sink, TaskTable},
+    remote::{Remote, RemoteHome, Revoked},
     scope::{Scope, join},
     task::{PortableTask, Task, TaskOptions},
     wait::{AsCompleted, ReturnWhen, Waited, as_completed, first_ok, join_all, wait},
@@ -109,6 +113,11 @@ pub mod private {
     #[cfg(feature = "auto-register")]
     pub use inventory;
     pub use serde;
+
+    pub use crate::{
+        codec::plain::{NotPlain, Plain, Probe},
+        registry::init::{AnyState, State},
+    };
 }
 
 /// Enters a task into the global registry, where the feature `auto-register` is on.

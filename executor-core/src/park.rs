@@ -8,8 +8,8 @@ use std::{
 
 use crate::{Future, spin, sync::thread};
 
-/// Waits until `future` is done; false if `timeout` passed first. A timeout of zero is a look, not
-/// a wait: it never runs the task.
+/// Waits until `future` is done; false if `timeout` passed first, or if the wait would deadlock. A
+/// timeout of zero is a look, not a wait: it never runs the task.
 pub(crate) fn wait_until_done<F: Future>(future: &F, timeout: Option<Duration>) -> bool {
     if future.is_done() || timeout == Some(Duration::ZERO) {
         return future.is_done();
@@ -17,6 +17,10 @@ pub(crate) fn wait_until_done<F: Future>(future: &F, timeout: Option<Duration>) 
     // A timeout too far away for the clock is none.
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     while future.help() {}
+    if future.would_deadlock() {
+        return false;
+    }
+    future.drive(earlier(deadline, future.expires()));
     if spin::moment(|| future.is_done()) {
         return true;
     }
@@ -29,6 +33,10 @@ pub(crate) fn wait_until_done<F: Future>(future: &F, timeout: Option<Duration>) 
         while future.help() {}
         if future.is_done() {
             return true;
+        }
+        if future.would_deadlock() {
+            future.unsubscribe(&waker);
+            return false;
         }
         if !sleep(earlier(deadline, future.expires())) && passed(deadline) {
             future.unsubscribe(&waker);

@@ -1,10 +1,13 @@
 //! What can be run: [`Task`], [`PortableTask`], and the options that travel with one.
 
-use std::{borrow::Cow, time::Duration};
+use std::{any::Any, borrow::Cow, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::codec;
+use crate::{
+    TaskError,
+    codec::{self, Codec},
+};
 
 /// A deferred call: a value that is run once, on whatever thread gets to it, and gives an output.
 ///
@@ -61,6 +64,13 @@ pub trait PortableTask: Task<Output: 'static> + Serialize + DeserializeOwned + '
     /// understand each other's bytes, so a handshake compares its digest.
     const SIGNATURE: &'static str;
 
+    /// How the task itself is encoded.
+    const ARGUMENTS: Codec = Codec::MessagePack;
+
+    /// How [`encode_output`](Self::encode_output) encodes an output: two programs that disagree about
+    /// it do not understand each other either.
+    const OUTPUT: Codec = Codec::MessagePack;
+
     /// Encodes an output onto the end of `buffer`.
     ///
     /// # Errors
@@ -74,6 +84,26 @@ pub trait PortableTask: Task<Output: 'static> + Serialize + DeserializeOwned + '
     ///
     /// When the bytes are not an encoded output of this type.
     fn decode_output(bytes: &[u8]) -> Result<Self::Output, codec::CodecError>;
+
+    /// As [`decode_output`](Self::decode_output), for whoever takes the result: where the output is nothing
+    /// but the bytes, these can be taken over.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn decode_encoded(output: codec::Encoded) -> Result<Self::Output, codec::CodecError> {
+        output.read(Self::decode_output)
+    }
+
+    /// What an output is as the state of a worker, where the task is its initializer: the output itself,
+    /// unless the implementation says otherwise. That of `#[task]` unpacks a `Result`.
+    ///
+    /// # Errors
+    ///
+    /// If the output says that the initializer failed.
+    fn into_state(output: Self::Output) -> Result<Box<dyn Any>, TaskError> {
+        Ok(Box::new(output))
+    }
 }
 
 /// What may be said about one submission, beside the task itself.

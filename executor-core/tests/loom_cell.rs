@@ -11,8 +11,9 @@ use std::{
 };
 
 use executor_core::{
-    Admission, Capabilities, Executor, Future, Home, Job, JoinError, LocalExecutor,
-    LocalExecutorExt, Outcome, Rejected, Shutdown, State, Stats, TaskFuture, Unsupported,
+    Admission, Capabilities, Executor, Future, Home, Job, JobKey, JoinError, LocalExecutor,
+    LocalExecutorExt, Outcome, Rejected, Remote, RemoteHome, Revoked, Shutdown, State, Stats,
+    StopLevel, TaskFuture, Unsupported,
 };
 use loom::{
     sync::{
@@ -358,5 +359,89 @@ fn a_look_at_the_error_against_take() {
         assert!(other.join().unwrap(), "a look does not take");
         drop(future);
         probe.check(0);
+    });
+}
+
+/// A backend whose worker is elsewhere: what was handed over lies here until the worker starts it.
+#[derive(Default)]
+struct Elsewhere {
+    job: StdMutex<Option<Job>>,
+}
+
+impl Remote for Elsewhere {
+    fn has_started(&self, _: JobKey) -> bool {
+        self.job.lock().unwrap().is_none()
+    }
+    fn revoke(&self, _: JobKey) -> Revoked {
+        let job = self.job.lock().unwrap().take();
+        match job {
+            Some(job) => {
+                assert!(job.cancel(), "the worker will not start it");
+                Revoked::Cancelled
+            }
+            None => Revoked::NotHere,
+        }
+    }
+    fn stop(&self, _: JobKey, _: StopLevel, _: &dyn Fn() -> bool) -> Result<(), Unsupported> {
+        Ok(())
+    }
+    fn can_stop(&self, _: StopLevel) -> Result<(), Unsupported> {
+        Ok(())
+    }
+}
+
+#[test]
+fn cancel_against_a_job_that_is_handed_over() {
+    model(|| {
+        let probe = Probe::new();
+        let backend = StdArc::new(Elsewhere::default());
+        let remote: StdArc<dyn Remote> = backend.clone();
+        let home = RemoteHome::new(StdArc::downgrade(&remote));
+        let (job, future) = probe.submit(Some(home.home()));
+        let worker = {
+            let backend = StdArc::clone(&backend);
+            thread::spawn(move || {
+                if !job.hand_over() {
+                    return;
+                }
+                *backend.job.lock().unwrap() = Some(job);
+                thread::yield_now();
+                let job = backend.job.lock().unwrap().take();
+                if let Some(job) = job {
+                    let started = job.claim().expect("only the backend can cancel it");
+                    started.run();
+                }
+            })
+        };
+        let cancelled = future.cancel();
+        worker.join().unwrap();
+        assert!(future.is_done(), "it was run or cancelled");
+        assert_eq!(cancelled, future.is_cancelled());
+        drop(future);
+        probe.check(usize::from(!cancelled));
+    });
+}
+
+#[test]
+fn cancel_against_a_job_that_is_taken_back() {
+    model(|| {
+        let probe = Probe::new();
+        let backend = StdArc::new(Elsewhere::default());
+        let remote: StdArc<dyn Remote> = backend.clone();
+        let home = RemoteHome::new(StdArc::downgrade(&remote));
+        let (job, future) = probe.submit(Some(home.home()));
+        assert!(job.hand_over());
+        let worker = thread::spawn(move || {
+            // The worker is dead: the job is queued again, and given to another.
+            job.take_back();
+            if job.hand_over() {
+                let _ran = job.run();
+            }
+        });
+        let cancelled = future.cancel();
+        worker.join().unwrap();
+        assert_eq!(cancelled, future.is_cancelled());
+        drop(future);
+        probe.check(usize::from(!cancelled));
     });
 }

@@ -167,11 +167,19 @@ fn portable_task(options: &Options, function: &Function) -> TokenStream {
         |name| quote!(#name),
     );
     let signature = function.signature();
+    let stored = function
+        .arguments
+        .iter()
+        .map(|argument| &argument.stored.ty);
+    let arguments = codec(options, stored);
+    let output = codec(options, [&function.output]);
     let Coding { encode, decode } = Coding::of_output(options, function);
     quote! {
         impl #krate::PortableTask for #name {
             const NAME: &'static str = #full_name;
             const SIGNATURE: &'static str = #signature;
+            const ARGUMENTS: #krate::codec::Codec = #arguments;
+            const OUTPUT: #krate::codec::Codec = #output;
 
             fn encode_output(
                 output: &Self::Output,
@@ -185,8 +193,35 @@ fn portable_task(options: &Options, function: &Function) -> TokenStream {
             ) -> ::core::result::Result<Self::Output, #krate::codec::CodecError> {
                 #decode
             }
+
+            fn into_state(
+                output: Self::Output,
+            ) -> ::core::result::Result<
+                ::std::boxed::Box<dyn ::core::any::Any>,
+                #krate::TaskError,
+            > {
+                #[allow(unused_imports)]
+                use #krate::private::AnyState as _;
+
+                #krate::private::State(output).into_state()
+            }
         }
     }
+}
+
+/// The codec of values of these types. Only the compiler knows what a type is, so it is asked.
+fn codec<'a>(options: &Options, types: impl IntoIterator<Item = &'a TokenStream>) -> TokenStream {
+    let krate = &options.krate;
+    if let Some(codec) = &options.codec {
+        return quote!(#krate::codec::Codec::#codec);
+    }
+    let types = types.into_iter();
+    quote! {{
+        #[allow(unused_imports)]
+        use #krate::private::NotPlain as _;
+
+        #krate::codec::Codec::of_plain(true #(&& #krate::private::Probe::<#types>::PLAIN)*)
+    }}
 }
 
 /// The bodies of `encode_output` and `decode_output`.
@@ -204,9 +239,9 @@ impl Coding {
             let codec = quote_spanned!(span=> #krate::codec);
             return Self {
                 encode: quote_spanned! {span=>
-                    #codec::encode(#codec::Part::Output, output, buffer)
+                    Self::OUTPUT.encode(#codec::Part::Output, output, buffer)
                 },
-                decode: quote_spanned!(span=> #codec::decode(#codec::Part::Output, bytes)),
+                decode: quote_spanned!(span=> Self::OUTPUT.decode(#codec::Part::Output, bytes)),
             };
         };
         // `serde(with)` works on fields only.
@@ -232,14 +267,15 @@ impl Coding {
                 #[serde(crate = #serde, transparent)]
                 struct #sent<'a>(#[serde(with = #with)] &'a [u8]);
 
-                #krate::codec::encode(#krate::codec::Part::Output, &#value, buffer)
+                Self::OUTPUT.encode(#krate::codec::Part::Output, &#value, buffer)
             },
             decode: quote! {
                 #[derive(#krate::private::serde::Deserialize)]
                 #[serde(crate = #serde, transparent)]
                 struct #received(#[serde(with = #with)] ::std::vec::Vec<u8>);
 
-                #krate::codec::decode::<#target>(#krate::codec::Part::Output, bytes)
+                Self::OUTPUT
+                    .decode::<#target>(#krate::codec::Part::Output, bytes)
                     .map(|received| #result)
             },
         }

@@ -98,6 +98,7 @@ use self::{function::Function, options::Options};
 ///   one program cannot share a name, so two functions that are called the same in the bodies of
 ///   two functions of one module need it.
 /// - `derive(Clone, Debug, PartialEq)`: what the struct derives beside serde's traits.
+/// - `codec = "compact"`: how arguments and output are encoded; see below.
 /// - `crate = "path"`: where the library is, if it is not at `::concurrent_futures`.
 ///
 /// ```
@@ -112,6 +113,21 @@ use self::{function::Function, options::Options};
 /// assert_eq!(square::NAME, "acme.square.v2");
 /// assert_eq!(square::task(3), square { x: 3 });
 /// ```
+///
+/// # Codecs
+///
+/// Arguments and output are each encoded in one of two forms, which the types decide:
+///
+/// - `compact`, by position: where all types are numbers, `bool`, `char`, `String`, `()`, and the
+///   tuples, arrays, `Option`s, `Result`s, `Box`es and collections of these. Nothing of them can be
+///   lost.
+/// - `messagepack`, with the names of fields: for everything else, because a type of yours may have
+///   serde attributes that need them (`flatten`, `untagged`, `tag`, `skip_serializing_if`).
+///
+/// `codec = "compact"` takes the first, several times faster, for types that have no such attributes (if
+/// they do, the task fails with an error that says so); `codec = "messagepack"` takes the second.
+///
+/// Programs whose codecs differ do not run each other's tasks.
 ///
 /// # What is not a task
 ///

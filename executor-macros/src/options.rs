@@ -1,4 +1,4 @@
-//! What stands between the brackets: `#[task(name = "..", derive(..), crate = "..")]`.
+//! What stands between the brackets: `#[task(name = "..", derive(..), codec = "..", crate = "..")]`.
 
 use proc_macro2::Span;
 use quote::quote;
@@ -19,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) name: Option<LitStr>,
     /// What the struct derives beside serde's traits.
     pub(crate) derives: Vec<Path>,
+    /// How arguments and output are encoded, if not as their types allow.
+    pub(crate) codec: Option<Ident>,
     /// Where the library is.
     pub(crate) krate: Path,
 }
@@ -29,6 +31,7 @@ impl Parse for Options {
         let mut options = Self {
             name: None,
             derives: Vec::new(),
+            codec: None,
             krate: parse_quote!(::concurrent_futures),
         };
         while !input.is_empty() {
@@ -41,6 +44,7 @@ impl Parse for Options {
             match option.to_string().as_str() {
                 "name" => options.name = Some(name(&option, input)?),
                 "derive" => options.derives = derives(&option, input)?,
+                "codec" => options.codec = Some(codec(&option, input)?),
                 "crate" => options.krate = krate(&option, input)?,
                 _ => return Err(unknown(&option)),
             }
@@ -100,6 +104,22 @@ fn derives(option: &Ident, input: ParseStream<'_>) -> Result<Vec<Path>> {
     Ok(paths.into_iter().collect())
 }
 
+/// The variant of the library's `Codec`.
+fn codec(option: &Ident, input: ParseStream<'_>) -> Result<Ident> {
+    let codec = string(option, input, "compact")?;
+    match codec.value().as_str() {
+        "messagepack" => Ok(Ident::new("MessagePack", codec.span())),
+        "compact" => Ok(Ident::new("Compact", codec.span())),
+        other => {
+            let message = format!(
+                "there is no codec {other:?}: write \"messagepack\", which keeps every serde \
+                 attribute, or \"compact\", which is faster"
+            );
+            Err(Error::new(codec.span(), message))
+        }
+    }
+}
+
 fn krate(option: &Ident, input: ParseStream<'_>) -> Result<Path> {
     let path = string(option, input, "concurrent_futures")?;
     path.parse_with(Path::parse_mod_style).map_err(|_| {
@@ -123,7 +143,8 @@ fn string(option: &Ident, input: ParseStream<'_>, example: &str) -> Result<LitSt
 
 fn unknown(option: &Ident) -> Error {
     let message = format!(
-        "unknown option `{option}`: write `name = \"..\"`, `derive(..)` or `crate = \"..\"`"
+        "unknown option `{option}`: write `name = \"..\"`, `derive(..)`, `codec = \"..\"` or \
+         `crate = \"..\"`"
     );
     Error::new(option.span(), message)
 }

@@ -7,7 +7,7 @@ use std::{
 
 use executor_core::{
     EncodedCall, Executor, ExecutorExt as _, Future as _, PortableTask, Registry, Task as _,
-    codec::{self, Part},
+    codec::{Codec, Part},
     testing::RoundTripExecutor,
 };
 use executor_macros::task;
@@ -89,17 +89,17 @@ fn absent(x: NoSuchType) {}
 mod bytes {
     use executor_macros::task;
 
-    #[task(crate = "executor_core")]
+    #[task(crate = "executor_core", codec = "messagepack")]
     pub(crate) fn owned(data: Vec<u8>) -> Vec<u8> {
         data.into_iter().rev().collect()
     }
 
-    #[task(crate = "executor_core")]
+    #[task(crate = "executor_core", codec = "messagepack")]
     pub(crate) fn borrowed(data: &[u8]) -> Option<std::vec::Vec<u8>> {
         (!data.is_empty()).then(|| data.to_vec())
     }
 
-    #[task(crate = "executor_core")]
+    #[task(crate = "executor_core", codec = "messagepack")]
     #[expect(clippy::ptr_arg, reason = "this is the type to be tested")]
     pub(crate) fn borrowed_vec(data: &Vec<u8>) -> Result<Vec<u8>, String> {
         if data.is_empty() {
@@ -115,7 +115,7 @@ mod from_macro {
 
     macro_rules! identity {
         ($name:ident, $ty:ty) => {
-            #[task(crate = "executor_core")]
+            #[task(crate = "executor_core", codec = "messagepack")]
             pub(crate) fn $name(x: $ty) -> $ty {
                 x
             }
@@ -158,7 +158,9 @@ fn round_trip<T: PortableTask>(task: &T) -> T::Output {
 
 fn encoded<T: PortableTask>(task: &T) -> Vec<u8> {
     let mut body = Vec::new();
-    codec::encode(Part::Task, task, &mut body).expect("the arguments can be encoded");
+    T::ARGUMENTS
+        .encode(Part::Task, task, &mut body)
+        .expect("the arguments can be encoded");
     body
 }
 
@@ -336,6 +338,188 @@ fn an_output_that_is_no_output_is_refused() {
     );
 }
 
+mod codecs {
+    //! Each with the codecs that its types call for, or that it asks for.
+    use std::collections::HashMap;
+
+    use executor_macros::task;
+
+    use super::Shape;
+
+    #[task(crate = "executor_core")]
+    pub(crate) fn plain(
+        _a: &str,
+        _b: Option<Vec<(u8, f64)>>,
+        _c: HashMap<String, [i128; 2]>,
+    ) -> Result<(), std::string::String> {
+        Ok(())
+    }
+
+    #[task(crate = "executor_core")]
+    pub(crate) fn one_is_mine(_a: u64, _b: Shape) -> u64 {
+        1
+    }
+
+    #[task(crate = "executor_core")]
+    pub(crate) fn output_is_mine(width: u64) -> Vec<Shape> {
+        vec![Shape { width, height: 1 }]
+    }
+
+    #[task(crate = "executor_core", codec = "compact")]
+    pub(crate) fn opted_in(shape: &Shape) -> Shape {
+        Shape {
+            width: shape.height,
+            height: shape.width,
+        }
+    }
+
+    #[task(crate = "executor_core", codec = "messagepack")]
+    pub(crate) fn opted_out(x: u64) -> u64 {
+        x
+    }
+
+    pub(crate) mod shadowed {
+        //! It is called like a plain type, and has an attribute that needs names.
+
+        use executor_macros::task;
+
+        #[derive(serde::Serialize, serde::Deserialize, Debug, PartialEq)]
+        pub(crate) struct String {
+            #[serde(skip_serializing_if = "Option::is_none", default)]
+            pub(crate) text: Option<u64>,
+            pub(crate) next: u64,
+        }
+
+        #[task(crate = "executor_core")]
+        pub(crate) fn shadowed(x: String) -> String {
+            x
+        }
+    }
+}
+
+#[test]
+fn types_choose_the_codec() {
+    use self::codecs::{one_is_mine, opted_in, opted_out, output_is_mine, plain, shadowed};
+    use Codec::{Compact, MessagePack};
+
+    fn of<T: PortableTask>() -> (Codec, Codec) {
+        (T::ARGUMENTS, T::OUTPUT)
+    }
+    assert_eq!(of::<nothing>(), (Compact, Compact));
+    assert_eq!(of::<square>(), (Compact, Compact));
+    assert_eq!(of::<plain>(), (Compact, Compact));
+    assert_eq!(of::<one_is_mine>(), (MessagePack, Compact));
+    assert_eq!(of::<output_is_mine>(), (Compact, MessagePack));
+    assert_eq!(of::<opted_in>(), (Compact, Compact));
+    assert_eq!(of::<opted_out>(), (MessagePack, MessagePack));
+    assert_eq!(of::<shadowed::shadowed>(), (MessagePack, MessagePack));
+
+    let shape = Shape {
+        width: 1,
+        height: 2,
+    };
+    assert_eq!(round_trip(&opted_in::task(shape)).width, 2);
+    assert_eq!(round_trip(&output_is_mine::task(3))[0].width, 3);
+    for text in [None, Some(1)] {
+        let sent = || shadowed::String { text, next: 2 };
+        assert_eq!(round_trip(&shadowed::shadowed::task(sent())), sent());
+    }
+}
+
+#[test]
+fn serde_attributes_survive_unless_names_were_given_up() {
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Untagged {
+        Number(u64),
+        Text(String),
+    }
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        Here { x: u64 },
+        There,
+    }
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct All {
+        #[serde(flatten)]
+        more: BTreeMap<String, u64>,
+        untagged: Vec<Untagged>,
+        tagged: Vec<Tagged>,
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        skipped: Vec<u8>,
+    }
+
+    #[task(crate = "executor_core")]
+    fn kept(all: All) -> Option<All> {
+        Some(all)
+    }
+    #[task(crate = "executor_core", codec = "compact")]
+    fn refused(_all: All) {}
+    #[task(crate = "executor_core", codec = "compact")]
+    fn refused_output() -> Tagged {
+        Tagged::There
+    }
+
+    let all = All {
+        more: [("more".to_owned(), 7)].into(),
+        untagged: vec![Untagged::Text("t".to_owned()), Untagged::Number(3)],
+        tagged: vec![Tagged::There, Tagged::Here { x: 1 }],
+        skipped: Vec::new(),
+    };
+    assert_eq!(round_trip(&kept::task(all.clone())), Some(all.clone()));
+
+    let executor = RoundTripExecutor::new();
+    let error = executor.submit(refused::task(all)).unwrap().result();
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("messagepack"), "{text}");
+    // The tag can be written, and not be found again.
+    let error = executor.submit(refused_output::task()).unwrap().result();
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("messagepack"), "{text}");
+}
+
+#[test]
+fn initializers_give_the_state_of_a_worker() {
+    #[task(crate = "executor_core")]
+    fn plain_state() -> u64 {
+        5
+    }
+    #[task(crate = "executor_core")]
+    fn fallible(port: u16) -> Result<u8, String> {
+        u8::try_from(port).map_err(|error| error.to_string())
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Mute;
+    #[task(crate = "executor_core")]
+    fn error_without_text() -> Result<u64, Mute> {
+        Err(Mute)
+    }
+    #[task(crate = "executor_core")]
+    fn panics() -> u64 {
+        panic!("no state")
+    }
+
+    fn init<T: PortableTask>(task: &T) -> Result<Box<dyn std::any::Any>, executor_core::TaskError> {
+        let table = Registry::global().table();
+        table.init(table.id(T::NAME).unwrap(), &encoded(task))
+    }
+    let state = init(&plain_state::task()).unwrap();
+    assert_eq!(state.downcast_ref(), Some(&5_u64));
+    let state = init(&fallible::task(80)).unwrap();
+    assert_eq!(state.downcast_ref(), Some(&80_u8));
+    let error = init(&fallible::task(8080)).unwrap_err();
+    assert!(error.is_broken(), "{error}");
+    assert!(error.to_string().contains("out of range"), "{error}");
+    // Without a text to show, the whole result is the state.
+    let state = init(&error_without_text::task()).unwrap();
+    assert_eq!(state.downcast_ref(), Some(&Err::<u64, _>(Mute)));
+    assert!(init(&panics::task()).unwrap_err().is_panicked());
+    assert!(Registry::global().table().init(u32::MAX, b"").is_err());
+}
+
 #[test]
 fn executors_take_tasks_alone_and_in_chunks() {
     let executor = RoundTripExecutor::new();
@@ -397,7 +581,7 @@ fn two_tasks_of_one_name_are_refused() {
 
 /// The library, as a crate that registers no task by itself sees it.
 mod unregistered {
-    pub(crate) use executor_core::{PortableTask, Task, codec, private};
+    pub(crate) use executor_core::{PortableTask, Task, TaskError, codec, private};
 
     macro_rules! register {
         ($task:ty) => {};

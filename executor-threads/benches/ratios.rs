@@ -6,10 +6,11 @@
 mod common;
 mod peers;
 mod report;
+mod workloads;
 
 use std::process::ExitCode;
 
-use self::report::{allocator::Counting, arguments::Arguments};
+use self::{report::arguments::Arguments, workloads::allocator::Counting};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -17,7 +18,7 @@ static ALLOCATOR: Counting = Counting;
 fn main() -> ExitCode {
     match Arguments::parse(std::env::args().skip(1)) {
         Ok(arguments) => {
-            report::run(&arguments);
+            report::run(&workloads::all(), &arguments);
             ExitCode::SUCCESS
         }
         Err(message) => {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::outcome::{Failure, Outcome, Verdict};
 use crate::step::step;
-use crate::{checks, dependencies, examples, features, loom, sanitize};
+use crate::{checks, cross, dependencies, examples, features, loom, sanitize};
 
 /// A named check.
 struct Step {
@@ -56,6 +56,11 @@ const STEPS: &[Step] = &[
         run: features::run,
     },
     Step {
+        name: "cross",
+        proves: "what depends on the system compiles for Windows and macOS",
+        run: cross::run,
+    },
+    Step {
         name: "loom",
         proves: "the models of the cell and the pool hold in every interleaving",
         run: loom::run,
@@ -67,7 +72,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "examples",
-        proves: "the examples run, and sha256 prints what sha256sum prints",
+        proves: "the examples run, and sha256 prints what sha256sum prints, on every backend",
         run: examples::run,
     },
     Step {

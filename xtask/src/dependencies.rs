@@ -6,25 +6,40 @@ use crate::metadata::Metadata;
 use crate::outcome::{Failure, Outcome, Verdict};
 use crate::step::Cmd;
 
-/// What a crate must not bring to its users, in any set of features.
+/// What a crate must not bring to its users.
 struct Absence {
     package: &'static str,
+    features: Features,
     absent: &'static [&'static str],
     because: &'static str,
+}
+
+/// With which of its features a crate must not do so.
+#[derive(Debug, Clone, Copy)]
+enum Features {
+    /// With any.
+    All,
+    /// With those that come by default.
+    Default,
 }
 
 const ABSENCES: &[Absence] = &[
     Absence {
         package: "executor-core",
+        features: Features::All,
         absent: &[
             "async-executor",
             "async-std",
             "crossbeam-channel",
+            "executor-process",
+            "executor-threads",
             "futures",
             "futures-util",
+            "libc",
             "parking_lot",
             "rayon",
             "rayon-core",
+            "rustix",
             "smol",
             "tokio",
         ],
@@ -32,30 +47,58 @@ const ABSENCES: &[Absence] = &[
     },
     Absence {
         package: "executor-threads",
+        features: Features::All,
         absent: &[
             "async-executor",
+            "executor-process",
             "futures",
             "futures-util",
             "rayon",
             "rayon-core",
+            "rustix",
             "smol",
             "tokio",
         ],
         because: "its peers are for its benchmarks alone",
     },
     Absence {
+        package: "executor-process",
+        features: Features::All,
+        absent: &[
+            "conformance-tests",
+            "executor-macros",
+            "executor-threads",
+            "futures",
+            "ipc-channel",
+            "libc",
+            "nix",
+            "procspawn",
+            "tokio",
+        ],
+        because: "a worker needs the core and the system, and its peers are for its benchmarks alone",
+    },
+    Absence {
         package: "executor-macros",
+        features: Features::All,
         absent: &["executor-core", "serde", "tokio"],
         because: "a macro names what it expands to, and links nothing of it",
     },
     Absence {
         package: "concurrent-futures",
+        features: Features::All,
         absent: &["clap", "conformance-tests", "indicatif", "sha2", "ureq"],
         because: "what the examples and tests use must not reach users",
     },
     Absence {
+        package: "concurrent-futures",
+        features: Features::Default,
+        absent: &["executor-process", "libc", "linux-raw-sys", "rustix"],
+        because: "who wants threads alone must not pay for processes",
+    },
+    Absence {
         package: "conformance-tests",
-        absent: &["concurrent-futures", "executor-threads"],
+        features: Features::All,
+        absent: &["concurrent-futures", "executor-process", "executor-threads"],
         because: "the suite knows executors by their trait only",
     },
 ];
@@ -70,9 +113,9 @@ const TEST_LIBRARIES: &[&str] = &["conformance-tests"];
 pub(crate) fn absent() -> Outcome<Verdict> {
     for rule in ABSENCES {
         let command = Cmd::cargo("tree")
+            .args(rule.features.arguments())
             .args([
                 "--edges=normal",
-                "--all-features",
                 "--prefix=none",
                 "--format={p}",
                 "--package",
@@ -85,30 +128,45 @@ pub(crate) fn absent() -> Outcome<Verdict> {
             .filter_map(|line| line.split(' ').next())
             .collect();
         if let Some(name) = rule.absent.iter().find(|name| present.contains(**name)) {
-            return Err(unwanted(rule.package, name, rule.because));
+            return Err(unwanted(rule, name, rule.because));
         }
         if !TEST_LIBRARIES.contains(&rule.package)
             && let Some(name) = NEVER.iter().find(|name| present.contains(**name))
         {
-            return Err(unwanted(
-                rule.package,
-                name,
-                "it is a tool of tests and models",
-            ));
+            return Err(unwanted(rule, name, "it is a tool of tests and models"));
         }
         println!(
-            "    {}: {} packages, none of them unwanted",
+            "    {}, {} features: {} packages, none of them unwanted",
             rule.package,
+            rule.features.name(),
             present.len()
         );
     }
     Ok(Verdict::Proved)
 }
 
-fn unwanted(package: &str, name: &str, because: &str) -> Failure {
+fn unwanted(rule: &Absence, name: &str, because: &str) -> Failure {
+    let Absence { package, .. } = rule;
+    let features: String = rule.features.arguments().join(" ");
     Failure::new(format!("{package} depends on {name}, but {because}")).repeat_with(format!(
-        "cargo tree --all-features --edges=normal -p {package} -i {name}"
+        "cargo tree {features} --edges=normal -p {package} -i {name}"
     ))
+}
+
+impl Features {
+    const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::All => &["--all-features"],
+            Self::Default => &[],
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Default => "default",
+        }
+    }
 }
 
 /// No shipped package asks for a newer Rust than we promise; with that Rust at hand, builds too.

@@ -11,11 +11,29 @@ const PACKAGE: &str = "concurrent-futures";
 /// A folder of ours with files and folders in it, as input.
 const INPUT: &str = "executor-core";
 
-/// Compares `sha256` with `sha256sum`, then runs the examples that take no arguments.
+/// Compares `sha256` with `sha256sum`, then runs the examples that need no arguments, and a test binary whose
+/// workers start before `main`.
 pub(crate) fn run() -> Outcome<Verdict> {
-    let compared = sha256()?;
+    sha256("threads")?;
+    let compared = sha256("process")?;
     example("custom_executor").run()?;
+    example("crash").run()?;
+    early_workers()?;
     Ok(compared)
+}
+
+/// What runs before `main` is at the mercy of the optimizer and the linker, so here it is optimized.
+fn early_workers() -> Outcome {
+    Cmd::cargo("test")
+        .args([
+            "--quiet",
+            "--release",
+            "--all-features",
+            "--package",
+            PACKAGE,
+        ])
+        .args(["--test", "worker_process"])
+        .run()
 }
 
 fn example(name: &str) -> Cmd {
@@ -30,8 +48,8 @@ fn example(name: &str) -> Cmd {
     ])
 }
 
-fn sha256() -> Outcome<Verdict> {
-    let ours = example("sha256").args(["--", INPUT]);
+fn sha256(backend: &str) -> Outcome<Verdict> {
+    let ours = example("sha256").args(["--", "--backend", backend, INPUT]);
     println!("    $ {ours}");
     let printed = ours.read()?;
 

@@ -7,7 +7,12 @@ use crate::outcome::{Outcome, Verdict};
 use crate::step::Cmd;
 
 /// The crates that users choose features of.
-const LIBRARIES: &[&str] = &["executor-core", "executor-threads", "concurrent-futures"];
+const LIBRARIES: &[&str] = &[
+    "executor-core",
+    "executor-threads",
+    "executor-process",
+    "concurrent-futures",
+];
 
 /// A crate with more sets than this is checked up to pairs or so, and with everything on.
 const LIMIT: usize = 32;

@@ -12,7 +12,7 @@ use crate::outcome::{Failure, Outcome, Verdict};
 use crate::step::Cmd;
 use crate::test::passed;
 
-const PACKAGES: &[&str] = &["executor-core", "executor-threads"];
+const PACKAGES: &[&str] = &["executor-core", "executor-process", "executor-threads"];
 
 /// How often a model may switch threads where none of them had to wait. Nearly every race known
 /// shows within two switches; a fourth takes hours.

@@ -13,6 +13,7 @@ use crate::outcome::{Failure, Outcome};
 mod burn;
 mod checks;
 mod ci;
+mod cross;
 mod dependencies;
 mod examples;
 mod features;

@@ -27,7 +27,11 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         && Cmd::cargo("nextest").arg("--version").succeeds();
     if !nextest {
         println!("cargo nextest is not installed, or not wanted: cargo test runs the tests");
-        return step("tests and doc tests", || cargo_test(selection)).map(|_| ());
+        step("tests and doc tests", || cargo_test(selection))?;
+        if selection.is_empty() {
+            step("the facade with its default features", default_features)?;
+        }
+        return Ok(());
     }
 
     if !selection.is_empty() {
@@ -42,16 +46,29 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     let others = ["-E".to_owned(), others];
     step("tests, each in its own process", || nextest_run(&others))?;
     step("conformance suites", suites)?;
+    step("the facade with its default features", default_features)?;
     step("doc tests", doc_tests).map(|_| ())
 }
 
-/// The test targets that are conformance suites: thousands of trials, which take seconds in one process
-/// and minutes in one process each.
-const SUITES: [&str; 5] = [
+/// With all features its default executor is another one.
+fn default_features() -> Outcome<Verdict> {
+    let command =
+        Cmd::cargo("test").args(["--package", "concurrent-futures", "--test", "facade_api"]);
+    require_tests(&command.run_and_read()?, &command)
+}
+
+/// The test targets that are suites: thousands of trials, which take seconds in one process and minutes in
+/// one process each; or trials that start and kill processes of their own, and count what is left.
+const SUITES: [&str; 10] = [
+    "broken_processes",
     "conformance",
     "custom_executor",
+    "faults",
     "inline",
+    "leaks",
     "manual",
+    "orphans",
+    "processes",
     "round_trip",
 ];
 

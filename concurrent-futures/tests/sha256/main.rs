@@ -14,6 +14,7 @@ use std::{
     process::{Command, ExitCode, Output},
 };
 
+use concurrent_futures::Backend;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tempfile::TempDir;
 
@@ -23,25 +24,37 @@ fn main() -> ExitCode {
     if support::is_example() {
         return example::main();
     }
-    let trials = vec![
-        Trial::test("known_digests", known_digests),
-        Trial::test(
+    let trials = Backend::ALL.iter().flat_map(|backend| {
+        let trials = trials();
+        #[cfg(unix)]
+        let trials = trials.into_iter().chain(unix::trials());
+        trials.into_iter().map(move |(name, run)| {
+            Trial::test(format!("{backend}::{name}"), move || run(*backend))
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
+
+/// A name, and what holds for each backend.
+type Law = (&'static str, fn(Backend) -> Checked);
+
+fn trials() -> Vec<Law> {
+    vec![
+        ("known_digests", known_digests),
+        (
             "one_worker_and_many_print_the_same",
             one_worker_and_many_print_the_same,
         ),
-        Trial::test("bad_arguments_are_named", bad_arguments_are_named),
-    ];
-    #[cfg(unix)]
-    let trials = trials.into_iter().chain(unix::trials()).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+        ("bad_arguments_are_named", bad_arguments_are_named),
+    ]
 }
 
-fn known_digests() -> Checked {
+fn known_digests(backend: Backend) -> Checked {
     let tree = tree()?;
     write(tree.path(), "abc", b"abc")?;
     write(tree.path(), "empty", b"")?;
     write(tree.path(), "million", &vec![b'a'; 1_000_000])?;
-    let output = sha256(tree.path(), ["abc", "empty", "million"])?;
+    let output = sha256(backend, tree.path(), ["abc", "empty", "million"])?;
     let expected = "\
         ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  abc\n\
         e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  empty\n\
@@ -49,7 +62,7 @@ fn known_digests() -> Checked {
     ensure_eq(text(&output.stdout), expected.to_owned())
 }
 
-fn one_worker_and_many_print_the_same() -> Checked {
+fn one_worker_and_many_print_the_same(backend: Backend) -> Checked {
     let tree = tree()?;
     for number in 0..3000 {
         write(
@@ -58,25 +71,26 @@ fn one_worker_and_many_print_the_same() -> Checked {
             &vec![b'x'; number % 97],
         )?;
     }
-    let one = sha256(tree.path(), ["--workers", "1", "."])?;
-    let many = sha256(tree.path(), ["--workers", "8", "--backend", "threads", "."])?;
+    let one = sha256(backend, tree.path(), ["--workers", "1", "."])?;
+    let many = sha256(backend, tree.path(), ["--workers", "8", "."])?;
     ensure_eq(text(&one.stdout).lines().count(), 3000)?;
     same(&many.stdout, &one.stdout)
 }
 
-fn bad_arguments_are_named() -> Checked {
+fn bad_arguments_are_named(backend: Backend) -> Checked {
     let tree = tree()?;
-    let output = sha256(tree.path(), ["--backend", "ponies", "."])?;
+    let mut ponies = support::example();
+    let output = support::run(ponies.args(["--backend", "ponies", "."]))?;
     ensure(output.status.code() == Some(2), &output)?;
     ensure(
         text(&output.stderr).contains("there is no backend `ponies`"),
         &output,
     )?;
-    ensure(text(&output.stderr).contains("threads"), &output)?;
-    let output = sha256(tree.path(), ["--workers", "0", "."])?;
+    ensure(text(&output.stderr).contains(backend.name()), &output)?;
+    let output = sha256(backend, tree.path(), ["--workers", "0", "."])?;
     ensure(output.status.code() == Some(2), &output)?;
     ensure(text(&output.stderr).contains("0 workers"), &output)?;
-    let output = sha256(tree.path(), [""; 0])?;
+    let output = sha256(backend, tree.path(), [""; 0])?;
     ensure(output.status.code() == Some(2), &output)
 }
 
@@ -90,18 +104,26 @@ fn write(root: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     fs::write(path, content)
 }
 
-/// The example, ready to run in `directory`.
-fn command<A: AsRef<OsStr>>(directory: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
+/// The example, ready to run in `directory`. The default backend needs no argument.
+fn command<A: AsRef<OsStr>>(
+    backend: Backend,
+    directory: &Path,
+    arguments: impl IntoIterator<Item = A>,
+) -> Command {
     let mut command = support::example();
+    if backend != Backend::Threads {
+        command.args(["--backend", backend.name()]);
+    }
     command.current_dir(directory).args(arguments);
     command
 }
 
 fn sha256<A: AsRef<OsStr>>(
+    backend: Backend,
     directory: &Path,
     arguments: impl IntoIterator<Item = A>,
 ) -> Result<Output, Failed> {
-    support::run(&mut command(directory, arguments))
+    support::run(&mut command(backend, directory, arguments))
 }
 
 fn same(found: &[u8], expected: &[u8]) -> Checked {

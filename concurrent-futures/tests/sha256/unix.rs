@@ -9,39 +9,40 @@ use std::{
     process::Command,
 };
 
-use libtest_mimic::{Failed, Trial};
+use concurrent_futures::Backend;
+use libtest_mimic::Failed;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    command, same, sha256,
+    Law, command, same, sha256,
     support::{Checked, end, ensure, ensure_eq, text},
     tree, write,
 };
 
-pub(super) fn trials() -> Vec<Trial> {
+pub(super) fn trials() -> Vec<Law> {
     vec![
-        Trial::test("prints_what_sha256sum_prints", prints_what_sha256sum_prints),
-        Trial::test(
+        ("prints_what_sha256sum_prints", prints_what_sha256sum_prints),
+        (
             "paths_are_joined_and_ordered_as_find_and_sort_do",
             paths_are_joined_and_ordered,
         ),
-        Trial::test(
+        (
             "a_failure_is_reported_and_the_others_are_hashed",
             a_failure_is_reported,
         ),
-        Trial::test("a_carriage_return_is_escaped", a_carriage_return_is_escaped),
-        Trial::test(
+        ("a_carriage_return_is_escaped", a_carriage_return_is_escaped),
+        (
             "a_closed_pipe_ends_the_program_quietly",
             a_closed_pipe_ends_the_program,
         ),
-        Trial::test("ctrl_c_stops_cleanly", ctrl_c_stops_cleanly),
+        ("ctrl_c_stops_cleanly", ctrl_c_stops_cleanly),
     ]
 }
 
-fn prints_what_sha256sum_prints() -> Checked {
+fn prints_what_sha256sum_prints(backend: Backend) -> Checked {
     let tree = tree()?;
     let files = fill(tree.path())?;
-    let output = sha256(tree.path(), [OsStr::new("d")])?;
+    let output = sha256(backend, tree.path(), [OsStr::new("d")])?;
     ensure(output.status.success(), &output)?;
     ensure(output.stderr.is_empty(), &output)?;
     let expected = match sha256sum(tree.path(), &files)? {
@@ -51,13 +52,13 @@ fn prints_what_sha256sum_prints() -> Checked {
     same(&output.stdout, &expected)
 }
 
-fn paths_are_joined_and_ordered() -> Checked {
+fn paths_are_joined_and_ordered(backend: Backend) -> Checked {
     let tree = tree()?;
     for name in ["a/b", "a-b", "a.b", "ab", "B", "a/c/d", "e"] {
         write(tree.path(), name, b"")?;
     }
     let names = |arguments: &[&str]| -> Result<Vec<String>, Failed> {
-        let output = sha256(tree.path(), arguments)?;
+        let output = sha256(backend, tree.path(), arguments)?;
         ensure(output.status.success(), &output)?;
         let text = String::from_utf8(output.stdout)?;
         Ok(text.lines().map(|line| line[66..].to_owned()).collect())
@@ -71,11 +72,11 @@ fn paths_are_joined_and_ordered() -> Checked {
     )
 }
 
-fn a_failure_is_reported() -> Checked {
+fn a_failure_is_reported(backend: Backend) -> Checked {
     let tree = tree()?;
     write(tree.path(), "a", b"a")?;
     write(tree.path(), "z", b"z")?;
-    let output = sha256(tree.path(), ["a", "missing", "z"])?;
+    let output = sha256(backend, tree.path(), ["a", "missing", "z"])?;
     ensure(output.status.code() == Some(1), &output)?;
     ensure_eq(
         text(&output.stderr),
@@ -85,7 +86,7 @@ fn a_failure_is_reported() -> Checked {
 
     // A regular file that can be listed, and be opened, but not be read.
     if cfg!(target_os = "linux") {
-        let output = sha256(tree.path(), ["a", "/proc/self/mem", "z"])?;
+        let output = sha256(backend, tree.path(), ["a", "/proc/self/mem", "z"])?;
         ensure(output.status.code() == Some(1), &output)?;
         ensure_eq(
             text(&output.stderr),
@@ -97,20 +98,20 @@ fn a_failure_is_reported() -> Checked {
 }
 
 /// Older versions of `sha256sum` print a carriage return as it is, so this is not compared.
-fn a_carriage_return_is_escaped() -> Checked {
+fn a_carriage_return_is_escaped(backend: Backend) -> Checked {
     let tree = tree()?;
     write(tree.path(), "a\rb", b"")?;
-    let output = sha256(tree.path(), ["a\rb"])?;
+    let output = sha256(backend, tree.path(), ["a\rb"])?;
     ensure_eq(text(&output.stdout).starts_with("\\e3b0c4"), true)?;
     ensure_eq(text(&output.stdout).ends_with("  a\\rb\n"), true)
 }
 
-fn a_closed_pipe_ends_the_program() -> Checked {
+fn a_closed_pipe_ends_the_program(backend: Backend) -> Checked {
     let tree = tree()?;
     for number in 0..2000 {
         write(tree.path(), &number.to_string(), b"")?;
     }
-    let mut child = command(tree.path(), ["."]).spawn()?;
+    let mut child = command(backend, tree.path(), ["."]).spawn()?;
     drop(child.stdout.take());
     let output = end(child)?;
     ensure(output.stderr.is_empty(), &output)?;
@@ -118,14 +119,14 @@ fn a_closed_pipe_ends_the_program() -> Checked {
 }
 
 /// A small file, then one that takes hours, then others that wait behind it for the only worker.
-fn ctrl_c_stops_cleanly() -> Checked {
+fn ctrl_c_stops_cleanly(backend: Backend) -> Checked {
     let tree = tree()?;
     write(tree.path(), "a", b"abc")?;
     File::create(tree.path().join("b"))?.set_len(1 << 40)?;
     for number in 0..100 {
         write(tree.path(), &format!("c{number}"), b"")?;
     }
-    let mut child = command(tree.path(), ["--workers", "1", "."]).spawn()?;
+    let mut child = command(backend, tree.path(), ["--workers", "1", "."]).spawn()?;
     let mut stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
     let mut first = String::new();
     // Once this line is there the only worker can do nothing but the endless file.

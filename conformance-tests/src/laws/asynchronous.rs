@@ -6,9 +6,9 @@ use std::{
     thread,
 };
 
-use executor_core::{ExecutorExt as _, Future, LocalExecutorExt as _};
+use executor_core::{ExecutorExt as _, Future};
 
-use super::{ANY, BACKGROUND, LOCAL, Laws};
+use super::{ANY, BACKGROUND, Laws};
 use crate::{
     block_on::{Counting, block_on},
     latch::eventually,
@@ -23,12 +23,10 @@ pub(crate) fn laws(laws: &mut Laws) {
                 3
             );
         })
-        .case("await_many", LOCAL, |bench| {
-            let pool = bench.local(2);
+        .case("await_many", ANY, |bench| {
+            let pool = bench.pool(2);
             let sum = block_on(async {
-                let futures: Vec<_> = (0..50_u64)
-                    .map(|n| pool.spawn(move || n).unwrap())
-                    .collect();
+                let futures: Vec<_> = (0..50).map(|n| pool.number(n)).collect();
                 let mut sum = 0;
                 for future in futures {
                     sum += future.await.unwrap();
@@ -111,17 +109,14 @@ pub(crate) fn laws(laws: &mut Laws) {
                 assert!(poll(clone, counting).is_ready());
             }
         })
-        .case("combinators_await", LOCAL, |bench| {
-            let pool = bench.local(2);
-            let mapped = Future::map(pool.spawn(|| 20).unwrap(), |n: i32| n + 1);
+        .case("combinators_await", ANY, |bench| {
+            let pool = bench.pool(2);
+            let mapped = Future::map(pool.number(20), |n| n + 1);
             assert_eq!(block_on(mapped).unwrap(), 21);
             let next = pool.clone();
-            let chain = pool
-                .spawn(|| 20)
-                .unwrap()
-                .then(move |n| next.spawn(move || n + 2).unwrap());
+            let chain = pool.number(20).then(move |n| next.number(n + 2));
             assert_eq!(block_on(chain).unwrap(), 22);
-            assert_eq!(block_on(pool.spawn(|| 23).unwrap().shared()).unwrap(), 23);
+            assert_eq!(block_on(pool.number(23).shared()).unwrap(), 23);
         });
 }
 

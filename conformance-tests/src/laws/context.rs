@@ -4,11 +4,13 @@ use executor_core::{
     ExecutorExt as _, Future, LocalExecutorExt as _, PortableTask, StopLevel, TaskOptions, context,
 };
 
-use super::{ANY, BACKGROUND, INITIALIZED, LOCAL, Laws, PENDING, number_on, value};
+use super::{
+    ANY, BACKGROUND, Bench, INITIALIZED, LOCAL, Laws, PENDING, Pool, isolate::starting, value,
+};
 use crate::{
-    WorkerState,
-    latch::{Gate, Meeting, Tally},
-    subject::Config,
+    Start, WorkerState,
+    latch::Gate,
+    script::{Facts, facts},
     tasks::own_name,
 };
 
@@ -18,6 +20,14 @@ pub(crate) fn laws(laws: &mut Laws) {
             let name = value(bench.executor().submit(own_name::task()).unwrap());
             assert_eq!(name.as_deref(), Some(own_name::NAME));
         })
+        .case(
+            "the_name_of_a_task_elsewhere",
+            BACKGROUND.remote(),
+            |bench| {
+                let name = value(bench.executor().submit(own_name::task()).unwrap());
+                assert_eq!(name.as_deref(), Some(own_name::NAME));
+            },
+        )
         .case("a_name_given_to_one_submission", LOCAL, |bench| {
             let options = TaskOptions::new().with_name("thumbnail of cat.jpg");
             let future = bench
@@ -36,6 +46,25 @@ pub(crate) fn laws(laws: &mut Laws) {
             assert!(!context::stop_requested() && context::check().is_ok());
             assert_eq!(context::with_worker_state(|_: &WorkerState| ()), None);
         })
+        .case("a_name_given_to_one_call", BACKGROUND, |bench| {
+            let options = TaskOptions::new().with_name("thumbnail of dog.jpg");
+            let future = bench
+                .pool(1)
+                .start_with(options, facts::task(None))
+                .unwrap();
+            assert_eq!(future.name(), "thumbnail of dog.jpg");
+            assert_eq!(value(future).task.as_deref(), Some("thumbnail of dog.jpg"));
+        })
+        .case("the_process_of_the_worker", BACKGROUND, |bench| {
+            let here = std::process::id();
+            let pool = bench.pool(2);
+            let [first, second] = two(bench, &pool).map(|facts| facts.pid);
+            if bench.capabilities().local {
+                return assert_eq!((first, second), (here, here));
+            }
+            assert!(first != here && second != here, "a worker of this process");
+            assert_ne!(first, second, "two workers in one process");
+        })
         .case("the_name_of_a_nested_task", LOCAL, |bench| {
             let pool = bench.local(1);
             let own = pool.clone();
@@ -52,56 +81,34 @@ pub(crate) fn laws(laws: &mut Laws) {
             );
         })
         .case("the_index_of_the_worker", BACKGROUND, |bench| {
-            let (pool, meeting) = (bench.local(2), Meeting::of(2));
-            let futures = [(); 2].map(|()| {
-                let meeting = meeting.clone();
-                pool.spawn(move || {
-                    meeting.arrive();
-                    context::worker_index()
-                })
-                .unwrap()
-            });
-            let mut indices = futures.map(value);
+            let pool = bench.pool(2);
+            let mut indices = two(bench, &pool).map(|facts| facts.index);
             indices.sort_unstable();
             assert_eq!(indices, [Some(0), Some(1)]);
         })
         .case("the_name_of_the_worker", BACKGROUND, |bench| {
-            let pool = bench.local(1);
-            let both = || (context::worker_name(), context::worker_index());
-            let (name, index) = value(pool.spawn(both).unwrap());
-            assert!(name.is_some_and(|name| name.ends_with('0')) && index == Some(0));
+            let facts = value(bench.pool(1).start(facts::task(None)).unwrap());
+            let name = facts.worker;
+            assert!(name.is_some_and(|name| name.ends_with('0')) && facts.index == Some(0));
         })
         .case("the_state_of_the_worker", INITIALIZED, |bench| {
-            let made = Tally::new();
-            let pool = bench.local_with(
-                &Config::workers(2).with_initializer(move || Ok(WorkerState(made.add() as u64))),
-            );
-            let meeting = Meeting::of(2);
-            let futures = [(); 2].map(|()| {
-                let meeting = meeting.clone();
-                let read = move || {
-                    meeting.arrive();
-                    context::with_worker_state(|state: &WorkerState| state.0)
-                };
-                pool.spawn(read).unwrap()
-            });
-            let mut states = futures.map(value);
+            let (pool, _) = starting(bench, 2, Start::Numbers);
+            let mut states = two(bench, &pool).map(|facts| facts.state);
             states.sort_unstable();
             assert_eq!(states, [Some(0), Some(1)], "each worker has its own");
         })
         .case("a_state_of_another_type", INITIALIZED, |bench| {
-            let pool =
-                bench.local_with(&Config::workers(1).with_initializer(|| Ok(WorkerState(1))));
-            let read = || context::with_worker_state(|state: &String| state.len());
-            assert_eq!(value(pool.spawn(read).unwrap()), None);
+            let (pool, _) = starting(bench, 1, Start::Gives(1));
+            let facts = value(pool.start(facts::task(None)).unwrap());
+            assert_eq!((facts.state, facts.other_state), (Some(1), None));
         })
-        .case("no_state", LOCAL, |bench| {
-            let read = || context::with_worker_state(|state: &WorkerState| state.0);
-            assert_eq!(value(bench.local(1).spawn(read).unwrap()), None);
+        .case("no_state", ANY, |bench| {
+            let facts = value(bench.pool(1).start(facts::task(None)).unwrap());
+            assert_eq!(facts.state, None);
         })
         .case(
             "a_nested_task_does_not_see_the_signal_of_its_waiter",
-            BACKGROUND.when(|can| can.signal),
+            BACKGROUND.local().when(|can| can.signal),
             |bench| {
                 let pool = bench.local(1);
                 let (started, gate) = (
@@ -124,8 +131,15 @@ pub(crate) fn laws(laws: &mut Laws) {
         )
         .case("an_executor_shows_itself", PENDING, |bench| {
             let jam = bench.jam();
-            assert!(!format!("{:?}", jam.pool).is_empty());
-            let future = number_on(&jam.pool, 1);
+            assert!(!format!("{:?}", *jam.pool).is_empty());
+            let future = jam.number(1);
             assert!(format!("{future:?}").contains("Pending"), "{future:?}");
         });
+}
+
+/// What two tasks know that run at the same time.
+fn two(bench: &Bench, pool: &Pool) -> [Facts; 2] {
+    let meeting = bench.meeting(2);
+    let ask = || pool.start(facts::task(Some(meeting.clone()))).unwrap();
+    [ask(), ask()].map(value)
 }

@@ -38,10 +38,10 @@ pub(crate) fn laws(laws: &mut Laws) {
         )
         .case(
             "a_cancelled_task_is_gone_when_cancel_returns",
-            PENDING,
+            PENDING.local(),
             |bench| {
                 let (jam, alive) = (bench.jam(), Tally::new());
-                let future = jam.pool.spawn(holding(&alive, || 1)).unwrap();
+                let future = jam.local().spawn(holding(&alive, || 1)).unwrap();
                 assert_eq!(alive.get(), 1);
                 assert!(future.cancel());
                 assert_eq!(alive.get(), 0, "the queue keeps an empty shell only");
@@ -49,11 +49,11 @@ pub(crate) fn laws(laws: &mut Laws) {
         )
         .case(
             "cancelled_tasks_are_gone_when_a_cancelling_shutdown_returns",
-            PENDING,
+            PENDING.local(),
             |bench| {
                 let (jam, alive) = (bench.jam(), Tally::new());
                 let futures: Vec<_> = (0..10)
-                    .map(|_| jam.pool.spawn(holding(&alive, || 1)).unwrap())
+                    .map(|_| jam.local().spawn(holding(&alive, || 1)).unwrap())
                     .collect();
                 jam.pool.shutdown(Shutdown::CancelPending).unwrap();
                 assert_eq!(alive.get(), 0);
@@ -74,12 +74,12 @@ pub(crate) fn laws(laws: &mut Laws) {
         )
         .case(
             "a_task_refused_by_a_full_queue_is_not_kept",
-            BOUNDED,
+            BOUNDED.local(),
             |bench| {
                 let jam = bench.jam_with(&Config::workers(1).with_queue(1, OnFull::Reject));
                 let alive = Tally::new();
                 let _queued = jam.number(1);
-                drop(jam.pool.spawn(holding(&alive, || 1)).unwrap_err());
+                drop(jam.local().spawn(holding(&alive, || 1)).unwrap_err());
                 assert_eq!(alive.get(), 0);
             },
         )
@@ -111,7 +111,7 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case(
             "an_output_nobody_wants_is_dropped_by_the_worker",
-            PENDING,
+            PENDING.local(),
             |bench| {
                 let (jam, alive) = (bench.jam(), Tally::new());
                 let made = Tally::new();
@@ -120,7 +120,7 @@ pub(crate) fn laws(laws: &mut Laws) {
                     count.add();
                     tokens.token()
                 };
-                drop(jam.pool.spawn(make).unwrap());
+                drop(jam.local().spawn(make).unwrap());
                 drop(jam);
                 assert_eq!((made.get(), alive.get()), (1, 0));
             },
@@ -253,11 +253,11 @@ pub(crate) fn laws(laws: &mut Laws) {
             }
             assert_eq!(alive.get(), 0);
         })
-        .case("a_dropped_map_drops_its_items", PENDING, |bench| {
+        .case("a_dropped_map_drops_its_items", PENDING.local(), |bench| {
             let (jam, alive) = (bench.jam(), Tally::new());
             let tokens = alive.clone();
             let items = (0..40).map(move |_| tokens.token());
-            let map = jam.pool.map_fn(items, drop).window(8).start();
+            let map = jam.local().map_fn(items, drop).window(8).start();
             assert_eq!(alive.get(), 8);
             drop(map);
             assert_eq!(alive.get(), 0);
@@ -282,12 +282,12 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case(
             "a_drop_that_panics_in_cancel_hurts_nobody",
-            PENDING,
+            PENDING.local(),
             |bench| {
                 let jam = bench.jam();
                 let bomb = Bomb;
                 let future = jam
-                    .pool
+                    .local()
                     .spawn(move || {
                         let _held = &bomb;
                         1
@@ -296,7 +296,7 @@ pub(crate) fn laws(laws: &mut Laws) {
                 assert!(future.cancel());
                 assert!(future.is_cancelled());
                 let pool = jam.opened();
-                assert_eq!(value(pool.spawn(|| 2).unwrap()), 2);
+                assert_eq!(value(pool.number(2)), 2);
             },
         );
 }

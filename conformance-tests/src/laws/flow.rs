@@ -7,23 +7,62 @@ use std::{
 };
 
 use executor_core::{
-    Executor as _, ExecutorExt as _, Feature, Future, LocalExecutor, LocalExecutorExt as _,
-    Registry, Shutdown, TaskErrorKind,
+    Executor as _, ExecutorExt as _, Feature, Future, LocalExecutorExt as _, Registry, Shutdown,
+    TaskErrorKind,
 };
 use std::sync::atomic::Ordering;
 
 use super::{
-    ANY, BACKGROUND, LOCAL, Laws, PENDING, RESIZE, WAIT_IDLE, jam, number_on, settle::join, value,
+    ANY, BACKGROUND, Bench, LOCAL, Laws, PENDING, Pool, RESIZE, WAIT_IDLE,
+    settle::{join, rounds},
+    value,
 };
 use crate::{
     guard::{step, unit},
-    latch::{Gate, Meeting, Tally, eventually},
+    latch::{Tally, eventually},
+    script::script,
     subject::Config,
     tasks::{COUNTERS, add, count, counters},
 };
 
 pub(crate) fn laws(laws: &mut Laws) {
     laws.law("law18_at_most_once")
+        .case("each_accepted_call_is_noted_once", ANY, |bench| {
+            let (pool, notes) = (bench.pool(2), bench.notes());
+            let futures: Vec<_> = (0..500)
+                .map(|n| pool.start(script().note(&notes, n).task()).unwrap())
+                .collect();
+            futures.into_iter().map(value).for_each(|_| ());
+            assert_eq!(notes.sorted(), (0..500).collect::<Vec<_>>());
+        })
+        .case("calls_under_a_cancel_storm", BACKGROUND, |bench| {
+            let (pool, notes) = (bench.pool(2), bench.notes());
+            let futures: Vec<_> = (0..500)
+                .map(|n| pool.start(script().note(&notes, n).task()).unwrap())
+                .collect();
+            let cancelled: Vec<bool> = futures.iter().rev().map(|future| future.cancel()).collect();
+            drop(pool);
+            let expected: Vec<_> = (0..500)
+                .zip(cancelled.into_iter().rev())
+                .filter_map(|(n, cancelled)| (!cancelled).then_some(n))
+                .collect();
+            assert_eq!(notes.sorted(), expected, "run once, or cancelled");
+        })
+        .case("calls_under_a_cancelling_shutdown", BACKGROUND, |bench| {
+            for _ in 0..rounds(bench, 20) {
+                let (pool, notes) = (bench.pool(2), bench.notes());
+                let futures: Vec<_> = (0..200)
+                    .map(|n| pool.start(script().note(&notes, n).task()).unwrap())
+                    .collect();
+                pool.shutdown(Shutdown::CancelPending).unwrap();
+                join(&*pool);
+                let expected: Vec<_> = (0..)
+                    .zip(&futures)
+                    .filter_map(|(n, future)| (!future.is_cancelled()).then_some(n))
+                    .collect();
+                assert_eq!(notes.sorted(), expected, "run once, or cancelled");
+            }
+        })
         .case("each_accepted_task_runs_once", LOCAL, |bench| {
             let (pool, runs) = (bench.local(2), Runs::new(2000));
             let futures: Vec<_> = (0..2000)
@@ -49,7 +88,7 @@ pub(crate) fn laws(laws: &mut Laws) {
                 );
             }
         })
-        .case("under_a_cancel_storm", BACKGROUND, |bench| {
+        .case("under_a_cancel_storm", BACKGROUND.local(), |bench| {
             let (pool, runs) = (bench.local(2), Runs::new(2000));
             let cancelled = Tally::new();
             thread::scope(|scope| {
@@ -88,7 +127,7 @@ pub(crate) fn laws(laws: &mut Laws) {
             parents.into_iter().for_each(value);
             assert!(runs.all(|runs| runs == 1));
         })
-        .case("under_a_cancelling_shutdown", BACKGROUND, |bench| {
+        .case("under_a_cancelling_shutdown", BACKGROUND.local(), |bench| {
             for _ in 0..10 {
                 let (pool, runs) = (bench.local(2), Runs::new(200));
                 let futures: Vec<_> = (0..200)
@@ -109,16 +148,10 @@ pub(crate) fn laws(laws: &mut Laws) {
             pool.scope(|s| (0..500).for_each(|n| drop(s.spawn(runs.task(n)))));
             assert!(runs.all(|runs| runs == 1));
         })
-        .case("a_panic_is_no_reason_to_run_again", LOCAL, |bench| {
-            let (pool, ran) = (bench.local(2), Tally::new());
-            let inside = ran.clone();
-            let future = pool
-                .spawn(move || {
-                    inside.add();
-                    crate::planned::boom()
-                })
-                .unwrap();
-            let error = super::failure::<executor_core::TaskFuture<()>>(future);
+        .case("a_panic_is_no_reason_to_run_again", ANY, |bench| {
+            let (pool, ran) = (bench.pool(2), bench.tally());
+            let task = script().bump(&ran).panic().task();
+            let error = super::failure(pool.start(task).unwrap());
             drop(pool);
             assert_eq!(ran.get(), 1);
             assert!(error.may_have_run());
@@ -127,14 +160,15 @@ pub(crate) fn laws(laws: &mut Laws) {
             let jam = bench.jam();
             let (cancelled, panicked) = (
                 jam.number(1),
-                jam.pool.spawn(|| crate::planned::boom()).unwrap(),
+                jam.pool.start(script().panic().task()).unwrap(),
             );
             cancelled.cancel();
             assert!(!super::failure(cancelled).may_have_run());
             jam.open();
-            assert!(super::failure::<executor_core::TaskFuture<()>>(panicked).may_have_run());
+            assert!(super::failure(panicked).may_have_run());
             jam.pool.shutdown(Shutdown::Drain).unwrap();
-            let refused = jam.pool.map_fn(0..1, |n| n).next().unwrap().unwrap_err();
+            let mut refused = jam.pool.map([add::task(1, 1)]);
+            let refused = refused.next().unwrap().unwrap_err();
             assert!(
                 matches!(refused.kind(), TaskErrorKind::Rejected(_)) && !refused.may_have_run()
             );
@@ -172,13 +206,13 @@ fn more_laws(laws: &mut Laws) {
             BACKGROUND,
             |bench| {
                 for workers in [1, 2, 4] {
-                    let pool = bench.local(workers);
+                    let pool = bench.pool(workers);
                     assert_eq!(pool.capabilities().workers, workers);
-                    assert_eq!(at_once(&pool, workers), workers);
+                    assert_eq!(at_once(bench, &pool, workers), workers);
                 }
             },
         )
-        .case("and_no_more", BACKGROUND, |bench| {
+        .case("and_no_more", BACKGROUND.local(), |bench| {
             let (pool, running, most) = (bench.local(2), Tally::new(), Tally::new());
             let futures: Vec<_> = (0..200)
                 .map(|_| {
@@ -198,34 +232,34 @@ fn more_laws(laws: &mut Laws) {
         })
         .case("resize_up", RESIZE, |bench| {
             let subject = bench.subject(&Config::workers(1));
-            let pool = subject.local.as_ref().expect("local");
+            let pool = &Pool::of(&subject);
             (subject.resize.as_ref().expect("offered"))(3).unwrap();
             assert_eq!(pool.capabilities().workers, 3);
-            assert_eq!(at_once(pool, 3), 3);
+            assert_eq!(at_once(bench, pool, 3), 3);
         })
         .case("resize_up_starts_what_is_queued", RESIZE, |bench| {
             let subject = bench.subject(&Config::workers(1));
-            let pool = subject.local.as_ref().expect("local");
-            let gate = Gate::new("the first worker");
-            jam(pool, &gate);
-            let queued = number_on(pool, 5);
+            let pool = &Pool::of(&subject);
+            let gate = bench.gate("the first worker");
+            bench.block(pool, &gate);
+            let queued = pool.number(5);
             (subject.resize.as_ref().expect("offered"))(2).unwrap();
             assert_eq!(value(queued), 5);
             gate.open();
         })
         .case("resize_down", RESIZE, |bench| {
             let subject = bench.subject(&Config::workers(4));
-            let pool = subject.local.as_ref().expect("local");
-            assert_eq!(at_once(pool, 4), 4);
+            let pool = &Pool::of(&subject);
+            assert_eq!(at_once(bench, pool, 4), 4);
             (subject.resize.as_ref().expect("offered"))(1).unwrap();
             assert_eq!(pool.capabilities().workers, 1);
             eventually("three workers to end", || pool.stats().workers <= 1);
-            assert_eq!(value(number_on(pool, 1)), 1);
+            assert_eq!(value(pool.number(1)), 1);
         })
         .case("resize_down_loses_nothing", RESIZE, |bench| {
             let subject = bench.subject(&Config::workers(4));
-            let pool = subject.local.as_ref().expect("local");
-            let futures: Vec<_> = (0..500).map(|n| number_on(pool, n)).collect();
+            let pool = &Pool::of(&subject);
+            let futures: Vec<_> = (0..500).map(|n| pool.number(n)).collect();
             (subject.resize.as_ref().expect("offered"))(1).unwrap();
             assert_eq!(futures.into_iter().map(value).sum::<u64>(), 500 * 499 / 2);
         })
@@ -242,8 +276,8 @@ fn more_laws(laws: &mut Laws) {
         })
         .case("wait_idle_waits_for_all_tasks", WAIT_IDLE, |bench| {
             let subject = bench.subject(&Config::workers(2));
-            let pool = subject.local.as_ref().expect("local");
-            let futures: Vec<_> = (0..300).map(|n| number_on(pool, n)).collect();
+            let pool = &Pool::of(&subject);
+            let futures: Vec<_> = (0..300).map(|n| pool.number(n)).collect();
             step("wait_idle");
             assert!((subject.wait_idle.as_ref().expect("offered"))(None));
             assert!(
@@ -255,9 +289,9 @@ fn more_laws(laws: &mut Laws) {
         })
         .case("wait_idle_gives_up", WAIT_IDLE, |bench| {
             let subject = bench.subject(&Config::workers(1));
-            let pool = subject.local.as_ref().expect("local");
-            let gate = Gate::new("the busy worker");
-            jam(pool, &gate);
+            let pool = &Pool::of(&subject);
+            let gate = bench.gate("the busy worker");
+            bench.block(pool, &gate);
             let start = Instant::now();
             assert!(!(subject.wait_idle.as_ref().expect("offered"))(
                 Some(unit())
@@ -273,10 +307,10 @@ fn more_laws(laws: &mut Laws) {
             WAIT_IDLE,
             |bench| {
                 let subject = bench.subject(&Config::workers(1));
-                let pool = subject.local.as_ref().expect("local");
-                let gate = Gate::new("the busy worker");
-                jam(pool, &gate);
-                let futures: Vec<_> = (0..10).map(|n| number_on(pool, n)).collect();
+                let pool = &Pool::of(&subject);
+                let gate = bench.gate("the busy worker");
+                bench.block(pool, &gate);
+                let futures: Vec<_> = (0..10).map(|n| pool.number(n)).collect();
                 assert!(futures.iter().all(Future::cancel));
                 gate.open();
                 step("wait_idle");
@@ -313,13 +347,10 @@ fn more_laws(laws: &mut Laws) {
 }
 
 /// How many tasks come to run at once: so many, or the trial fails.
-fn at_once(pool: &dyn LocalExecutor, tasks: usize) -> usize {
-    let meeting = Meeting::of(tasks);
+fn at_once(bench: &Bench, pool: &Pool, tasks: usize) -> usize {
+    let meeting = bench.meeting(tasks);
     let futures: Vec<_> = (0..tasks)
-        .map(|_| {
-            let meeting = meeting.clone();
-            pool.spawn(move || meeting.arrive()).unwrap()
-        })
+        .map(|_| pool.start(script().meet(&meeting).task()).unwrap())
         .collect();
     futures.into_iter().map(value).count()
 }

@@ -1,18 +1,22 @@
-//! Laws 4, 5 and 8: panics in tasks and in callbacks, and initializers that fail. Laws 6 and 12 are for
-//! workers that are processes of their own.
+//! Laws 4, 5 and 8: panics in tasks and in callbacks, and initializers that fail. Laws 6 and 12, for workers that
+//! are processes, are elsewhere.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use executor_core::{
-    Executor as _, ExecutorExt as _, Future, LocalExecutorExt as _, TaskErrorKind, context,
+    Executor as _, ExecutorExt as _, Future, LocalExecutorExt as _, Reason, Task as _,
+    TaskErrorKind,
 };
 
-use super::{ANY, INITIALIZED, LOCAL, Laws, PENDING, failure, settle::join, value};
+use super::{
+    ANY, BACKGROUND, Bench, INITIALIZED, LOCAL, Laws, PENDING, Pool, failure, settle::join, value,
+};
 use crate::{
-    WorkerState,
+    Initializer, Start,
     guard::{step, text},
     latch::{Gate, Tally, eventually},
     planned::{self, Planned},
+    script::{facts, script},
     subject::Config,
     tasks::{add, panics, panics_any},
 };
@@ -22,9 +26,8 @@ pub(crate) fn laws(laws: &mut Laws) {
     callback_laws(laws);
     laws.law("law08_a_failing_initializer_ends_in_a_broken_pool_that_names_the_cause")
         .case("the_cause_is_in_the_error", INITIALIZED, |bench| {
-            let config = Config::workers(1).with_initializer(|| Err("no such device".into()));
-            let pool = bench.local_with(&config);
-            match pool.spawn(|| 1) {
+            let (pool, _) = starting(bench, 1, Start::Fails("no such device".into()));
+            match pool.start(script().task()) {
                 Err(error) => assert!(error.to_string().contains("no such device"), "{error}"),
                 Ok(future) => {
                     let error = failure(future);
@@ -34,8 +37,8 @@ pub(crate) fn laws(laws: &mut Laws) {
             }
         })
         .case("a_panic_is_a_failure_like_another", INITIALIZED, |bench| {
-            let pool = bench.local_with(&Config::workers(1).with_initializer(|| planned::boom()));
-            match pool.spawn(|| 1) {
+            let (pool, _) = starting(bench, 1, Start::Panics);
+            match pool.start(script().task()) {
                 Err(error) => assert!(error.to_string().contains(planned::PREFIX), "{error}"),
                 Ok(future) => {
                     let error = failure(future);
@@ -44,35 +47,32 @@ pub(crate) fn laws(laws: &mut Laws) {
             }
         })
         .case("afterwards_nothing_is_accepted", INITIALIZED, |bench| {
-            let pool = bench.local_with(&Config::workers(2).with_initializer(|| Err("no".into())));
-            if let Ok(future) = pool.spawn(|| 1) {
+            let (pool, _) = starting(bench, 2, Start::Fails("no".into()));
+            if let Ok(future) = pool.start(script().task()) {
                 failure(future);
             }
-            let error = pool.spawn(|| 41).unwrap_err();
+            let error = pool.start(script().gives(41).task()).unwrap_err();
             assert!(error.is_broken(), "{error}");
-            assert_eq!(error.into_task()(), 41, "the task comes back");
+            assert!(matches!(error.reason(), Reason::Broken { .. }), "{error}");
+            assert_eq!(error.into_task().run(), 41, "the task comes back");
         })
         .case(
             "it_is_called_a_bounded_number_of_times",
             INITIALIZED,
             |bench| {
-                let calls = Tally::new();
-                let inside = calls.clone();
-                let pool = bench.local_with(&Config::workers(2).with_initializer(move || {
-                    inside.add();
-                    Err("no".into())
-                }));
+                let (pool, initializer) = starting(bench, 2, Start::Fails("no".into()));
                 for _ in 0..50 {
-                    if let Ok(future) = pool.spawn(|| 1) {
+                    if let Ok(future) = pool.start(script().task()) {
                         failure(future);
                     }
                 }
-                assert!(calls.get() <= 8, "{} calls by a pool of 2", calls.get());
+                let calls = initializer.calls();
+                assert!((1..=8).contains(&calls), "{calls} calls by a pool of 2");
             },
         )
         .case("a_broken_pool_ends", INITIALIZED, |bench| {
-            let pool = bench.local_with(&Config::workers(2).with_initializer(|| Err("no".into())));
-            drop(pool.spawn(|| 1));
+            let (pool, _) = starting(bench, 2, Start::Fails("no".into()));
+            drop(pool.start(script().task()));
             pool.shutdown(executor_core::Shutdown::Drain).unwrap();
             join(&*pool);
         })
@@ -80,22 +80,25 @@ pub(crate) fn laws(laws: &mut Laws) {
             "one_that_works_gives_each_worker_its_state",
             INITIALIZED,
             |bench| {
-                let calls = Tally::new();
-                let inside = calls.clone();
-                let pool = bench.local_with(&Config::workers(2).with_initializer(move || {
-                    inside.add();
-                    Ok(WorkerState(42))
-                }));
+                let (pool, initializer) = starting(bench, 2, Start::Gives(42));
                 for _ in 0..20 {
-                    let read = || context::with_worker_state::<WorkerState, _>(|state| state.0);
-                    assert_eq!(value(pool.spawn(read).unwrap()), Some(42));
+                    let facts = value(pool.start(facts::task(None)).unwrap());
+                    assert_eq!(facts.state, Some(42));
                 }
+                let calls = initializer.calls();
                 assert!(
-                    (1..=2).contains(&calls.get()),
-                    "once a worker, not once a task"
+                    (1..=2).contains(&calls),
+                    "{calls} calls: once a worker, not once a task"
                 );
             },
         );
+}
+
+/// A pool whose workers begin like this.
+pub(super) fn starting(bench: &Bench, workers: usize, start: Start) -> (Pool, Initializer) {
+    let initializer = bench.initializer(start);
+    let config = Config::workers(workers).with_initializer(&initializer);
+    (bench.pool_with(&config), initializer)
 }
 
 fn panic_laws(laws: &mut Laws) {
@@ -195,14 +198,24 @@ fn panic_laws(laws: &mut Laws) {
             failure(pool.spawn(|| planned::boom()).unwrap());
             assert_eq!(value(pool.spawn(thread).unwrap()), before);
         })
-        .case("every_worker_lives_after_many_panics", LOCAL, |bench| {
-            let pool = bench.local(2);
-            let futures: Vec<_> = (0..200)
-                .map(|_| pool.spawn(|| planned::boom()).unwrap())
-                .collect();
-            futures.into_iter().for_each(|future| drop(failure(future)));
-            assert_eq!(value(pool.spawn(|| 1).unwrap()), 1);
+        .case("the_process_is_the_same_one", BACKGROUND, |bench| {
+            let pool = bench.pool(1);
+            let before = value(pool.start(facts::task(None)).unwrap());
+            failure(pool.start(script().panic().task()).unwrap());
+            assert_eq!(value(pool.start(facts::task(None)).unwrap()), before);
         })
+        .case(
+            "every_worker_lives_after_many_panics",
+            BACKGROUND,
+            |bench| {
+                let pool = bench.pool(2);
+                let futures: Vec<_> = (0..200)
+                    .map(|_| pool.start(script().panic().task()).unwrap())
+                    .collect();
+                futures.into_iter().for_each(|future| drop(failure(future)));
+                assert_eq!(value(pool.number(1)), 1);
+            },
+        )
         .case("a_panic_in_a_combinator_is_its_error", LOCAL, |bench| {
             let pool = bench.local(1);
             let mapped = Future::map(pool.spawn(|| 1).unwrap(), |_| -> u8 { planned::boom() });
@@ -251,7 +264,7 @@ fn callback_laws(laws: &mut Laws) {
             let pool = jam.opened();
             assert_eq!(value(future), 1, "the result is not touched");
             reported_once(&message);
-            assert_eq!(value(pool.spawn(|| 2).unwrap()), 2, "the worker lives");
+            assert_eq!(value(pool.number(2)), 2, "the worker lives");
         })
         .case("the_next_callback_is_called", PENDING, |bench| {
             let jam = bench.jam();
@@ -317,14 +330,14 @@ fn callback_laws(laws: &mut Laws) {
         })
         .case(
             "a_callback_that_waits_for_another_future_of_a_free_pool",
-            LOCAL,
+            ANY,
             |bench| {
-                let (pool, other) = (bench.local(1), bench.local(1));
-                let future = pool.spawn(|| 1).unwrap();
+                let (pool, other) = (bench.pool(1), bench.pool(1));
+                let future = pool.number(1);
                 let seen = Gate::new("the callback");
                 let inside = seen.clone();
                 future.on_done(move |_| {
-                    assert_eq!(value(other.spawn(|| 2).unwrap()), 2);
+                    assert_eq!(value(other.number(2)), 2);
                     inside.open();
                 });
                 future.wait();

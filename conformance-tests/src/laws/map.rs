@@ -13,6 +13,7 @@ use crate::{
     guard::{self, step},
     latch::{Gate, Meeting},
     planned,
+    script::script,
     tasks::{add, panics_if_odd},
 };
 
@@ -29,7 +30,7 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case(
             "in_order_though_later_items_are_done_first",
-            BACKGROUND,
+            BACKGROUND.local(),
             |bench| {
                 let (pool, gate) = (bench.local(2), Gate::new("the first item"));
                 let closed = gate.clone();
@@ -53,24 +54,28 @@ pub(crate) fn laws(laws: &mut Laws) {
             sums.sort_unstable();
             assert_eq!(sums, (0..500).collect::<Vec<_>>());
         })
-        .case("unordered_gives_what_is_done_first", BACKGROUND, |bench| {
-            let (pool, gate) = (bench.local(2), Gate::new("the slow item"));
-            let closed = gate.clone();
-            let mut results = pool
-                .map_fn(0..2, move |n| {
-                    if n == 0 {
-                        closed.wait();
-                    }
-                    n
-                })
-                .window(2)
-                .unordered();
-            step("the quick item");
-            assert_eq!(results.next().unwrap().unwrap(), 1);
-            gate.open();
-            assert_eq!(results.next().unwrap().unwrap(), 0);
-            assert!(results.next().is_none());
-        })
+        .case(
+            "unordered_gives_what_is_done_first",
+            BACKGROUND.local(),
+            |bench| {
+                let (pool, gate) = (bench.local(2), Gate::new("the slow item"));
+                let closed = gate.clone();
+                let mut results = pool
+                    .map_fn(0..2, move |n| {
+                        if n == 0 {
+                            closed.wait();
+                        }
+                        n
+                    })
+                    .window(2)
+                    .unordered();
+                step("the quick item");
+                assert_eq!(results.next().unwrap().unwrap(), 1);
+                gate.open();
+                assert_eq!(results.next().unwrap().unwrap(), 0);
+                assert!(results.next().is_none());
+            },
+        )
         .case("nothing_of_nothing", ANY, |bench| {
             let executor = bench.executor();
             let mut results = executor.map(Vec::<add>::new());
@@ -223,15 +228,69 @@ pub(crate) fn laws(laws: &mut Laws) {
             let (a, b) = (pool.map_fn(0..100, |n| n), pool.map_fn(0..100, |n| n + 1));
             assert!(a.zip(b).all(|(a, b)| a.unwrap() + 1 == b.unwrap()));
         })
-        .case("slow_items_are_never_merged", BACKGROUND, |bench| {
+        .case("slow_items_are_never_merged", BACKGROUND.local(), |bench| {
             let (pool, meeting) = (bench.local(2), Meeting::of(2));
             let results = pool.map_fn(0..2, move |_| meeting.arrive());
             step("two items that wait for each other");
             assert_eq!(results.filter(Result::is_ok).count(), 2);
         })
+        .case("slow_calls_are_never_merged", BACKGROUND, |bench| {
+            let (pool, meeting) = (bench.pool(2), bench.meeting(2));
+            let calls = (0..2).map(|_| script().meet(&meeting).task());
+            step("two calls that wait for each other");
+            assert_eq!(pool.map(calls).filter(Result::is_ok).count(), 2);
+        })
+        .case(
+            "calls_in_order_though_later_ones_are_done_first",
+            BACKGROUND,
+            |bench| {
+                let (pool, gate) = (bench.pool(2), bench.gate("the first call"));
+                let calls = (0..10).map(|n| match n {
+                    0 => script().wait(&gate).gives(n).task(),
+                    9 => script().open(&gate).gives(n).task(),
+                    _ => script().gives(n).task(),
+                });
+                step("a map whose first call is the last to be done");
+                let results = pool.map(calls).window(10).chunk(1);
+                let all: Vec<_> = results.map(Result::unwrap).collect();
+                assert_eq!(all, (0..10).collect::<Vec<_>>());
+            },
+        )
+        .case(
+            "unordered_calls_give_what_is_done_first",
+            BACKGROUND,
+            |bench| {
+                let (pool, gate) = (bench.pool(2), bench.gate("the slow call"));
+                let calls = [script().wait(&gate).gives(0), script().gives(1)];
+                let calls = calls.map(|call| call.task());
+                let mut results = pool.map(calls).window(2).chunk(1).unordered();
+                step("the quick call");
+                assert_eq!(results.next().unwrap().unwrap(), 1);
+                gate.open();
+                assert_eq!(results.next().unwrap().unwrap(), 0);
+                assert!(results.next().is_none());
+            },
+        )
+        .case("each_call_runs_once", ANY, |bench| {
+            let (pool, notes) = (bench.pool(2), bench.notes());
+            let calls = (0..500).map(|n| script().note(&notes, n).task());
+            assert_eq!(pool.map(calls).filter(Result::is_ok).count(), 500);
+            assert_eq!(notes.sorted(), (0..500).collect::<Vec<_>>());
+        })
+        .case("each_call_runs_once_in_chunks", ANY, |bench| {
+            for chunk in [1, 7, 64] {
+                let (pool, notes) = (bench.pool(2), bench.notes());
+                let calls = (0..300).map(|n| script().note(&notes, n).task());
+                assert_eq!(
+                    pool.map(calls).chunk(chunk).filter(Result::is_ok).count(),
+                    300
+                );
+                assert_eq!(notes.sorted(), (0..300).collect::<Vec<_>>());
+            }
+        })
         .case(
             "slow_items_behind_cheap_ones_still_meet",
-            BACKGROUND,
+            BACKGROUND.local(),
             |bench| {
                 let (pool, meeting) = (bench.local(2), Meeting::of(2));
                 // The first item of the pair holds up its chunk: what is behind it in the chunk must not

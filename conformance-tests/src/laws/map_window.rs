@@ -13,25 +13,30 @@ use crate::{
     guard::{self, step, unit},
     latch::{Gate, Tally, eventually},
     planned,
+    script::{facts, script},
     tasks::add,
 };
 
 pub(crate) fn laws(laws: &mut Laws) {
     lazy_laws(laws);
     laws.law("law17_a_map_that_is_dropped_cancels_what_has_not_started")
-        .case("items_that_are_queued_never_run", PENDING, |bench| {
-            let (jam, ran) = (bench.jam(), Tally::new());
-            let inside = ran.clone();
-            drop(
-                jam.pool
-                    .map_fn(0..10, move |_| inside.add())
-                    .window(6)
-                    .start(),
-            );
-            drop(jam);
-            assert_eq!(ran.get(), 0);
-        })
-        .case("what_runs_is_signalled", BACKGROUND, |bench| {
+        .case(
+            "items_that_are_queued_never_run",
+            PENDING.local(),
+            |bench| {
+                let (jam, ran) = (bench.jam(), Tally::new());
+                let inside = ran.clone();
+                drop(
+                    jam.local()
+                        .map_fn(0..10, move |_| inside.add())
+                        .window(6)
+                        .start(),
+                );
+                drop(jam);
+                assert_eq!(ran.get(), 0);
+            },
+        )
+        .case("what_runs_is_signalled", BACKGROUND.local(), |bench| {
             let pool = bench.local(1);
             let (started, ended) = (Gate::new("an item of the map"), Gate::new("its end"));
             let (inside, end) = (started.clone(), ended.clone());
@@ -44,6 +49,46 @@ pub(crate) fn laws(laws: &mut Laws) {
             started.wait();
             drop(map);
             ended.wait();
+        })
+        .case("calls_that_are_queued_never_run", PENDING, |bench| {
+            let (jam, ran) = (bench.jam(), bench.tally());
+            let calls = (0..10).map(|_| script().bump(&ran).task());
+            drop(jam.pool.map(calls).window(6).start());
+            drop(jam);
+            assert_eq!(ran.get(), 0);
+        })
+        .case(
+            "calls_that_are_queued_never_run_in_chunks_either",
+            PENDING,
+            |bench| {
+                let (jam, ran) = (bench.jam(), bench.tally());
+                let calls = (0..20).map(|_| script().bump(&ran).task());
+                drop(jam.pool.map(calls).window(12).chunk(4).start());
+                drop(jam);
+                assert_eq!(ran.get(), 0);
+            },
+        )
+        .case(
+            "a_call_that_runs_is_signalled",
+            BACKGROUND.when(|can| can.signal),
+            |bench| {
+                let pool = bench.pool(1);
+                let (started, ended) = (bench.gate("an item of the map"), bench.gate("its end"));
+                let call = script().open(&started).until_stopped().open(&ended);
+                let map = pool.map([call.task()]).start();
+                started.wait();
+                drop(map);
+                ended.wait();
+            },
+        )
+        .case("half_way_through_calls", ANY, |bench| {
+            let (pool, ran) = (bench.pool(2), bench.tally());
+            let calls = (0..1000).map(|_| script().bump(&ran).task());
+            let mut map = pool.map(calls).window(10);
+            assert_eq!(map.by_ref().take(20).filter(Result::is_ok).count(), 20);
+            drop(map);
+            drop(pool);
+            assert!((20..=40).contains(&ran.get()), "{} items ran", ran.get());
         })
         .case("half_way", LOCAL, |bench| {
             let (pool, ran) = (bench.local(2), Tally::new());
@@ -95,10 +140,8 @@ fn lazy_laws(laws: &mut Laws) {
             |bench| {
                 let (jam, pulled) = (bench.jam(), Tally::new());
                 let counted = pulled.clone();
-                let map = jam
-                    .pool
-                    .map_fn((0..100_000).inspect(move |_| counted.bump()), |n| n)
-                    .start();
+                let input = (0..100_000).inspect(move |_| counted.bump());
+                let map = jam.pool.map(input.map(|n| add::task(n, n))).start();
                 assert!(
                     (1..=64).contains(&pulled.get()),
                     "{} items were pulled",
@@ -111,7 +154,8 @@ fn lazy_laws(laws: &mut Laws) {
             let (jam, pulled) = (bench.jam(), Tally::new());
             let counted = pulled.clone();
             let input = (0..100).inspect(move |_| counted.bump());
-            let mut map = jam.pool.map_fn(input, |n| n).window(5).start();
+            let calls = input.map(|n| add::task(n, 0));
+            let mut map = jam.pool.map(calls).window(5).start();
             assert_eq!(pulled.get(), 5);
             jam.open();
             assert_eq!(map.next().unwrap().unwrap(), 0);
@@ -160,6 +204,16 @@ fn option_laws(laws: &mut Laws) {
                     .all(|chunk| chunk.iter().all(|id| *id == chunk[0]))
             );
         })
+        .case("a_chunk_of_calls_runs_on_one_worker", BACKGROUND, |bench| {
+            let pool = bench.pool(2);
+            let facts = pool.map((0..40).map(|_| facts::task(None))).chunk(10);
+            let workers: Vec<_> = facts.map(|facts| facts.unwrap().index).collect();
+            assert!(
+                workers
+                    .chunks(10)
+                    .all(|chunk| chunk.iter().all(|index| *index == chunk[0]))
+            );
+        })
         .case("a_chunk_larger_than_the_window", ANY, |bench| {
             let executor = bench.executor();
             step("a map with a chunk that does not fit its window");
@@ -198,12 +252,8 @@ fn option_laws(laws: &mut Laws) {
             BACKGROUND,
             |bench| {
                 let jam = bench.jam();
-                let results: Vec<_> = jam
-                    .pool
-                    .map_fn(0..20, |n| n)
-                    .window(4)
-                    .timeout(unit())
-                    .collect();
+                let calls = (0..20).map(|n| add::task(n, n));
+                let results: Vec<_> = jam.pool.map(calls).window(4).timeout(unit()).collect();
                 assert_eq!(results.len(), 20);
                 for result in results {
                     let error = result.unwrap_err();
@@ -217,20 +267,16 @@ fn option_laws(laws: &mut Laws) {
         )
         .case("timeout_unordered", BACKGROUND, |bench| {
             let jam = bench.jam();
-            let map = jam
-                .pool
-                .map_fn(0..20, |n| n)
-                .window(4)
-                .unordered()
-                .timeout(unit());
-            let timed_out = |result: &Result<i32, executor_core::TaskError>| {
+            let calls = (0..20).map(|n| add::task(n, n));
+            let map = jam.pool.map(calls).window(4).unordered().timeout(unit());
+            let timed_out = |result: &Result<u64, executor_core::TaskError>| {
                 result
                     .as_ref()
                     .is_err_and(executor_core::TaskError::is_timed_out)
             };
             assert_eq!(map.filter(timed_out).count(), 20);
         })
-        .case("timeout_keeps_what_is_done", BACKGROUND, |bench| {
+        .case("timeout_keeps_what_is_done", BACKGROUND.local(), |bench| {
             let (pool, gate) = (bench.local(2), Gate::new("the slow item"));
             let closed = gate.clone();
             let slow = move |n| {
@@ -252,13 +298,9 @@ fn option_laws(laws: &mut Laws) {
             "timeout_cancels_what_has_not_started",
             BACKGROUND,
             |bench| {
-                let (jam, ran) = (bench.jam(), Tally::new());
-                let inside = ran.clone();
-                let map = jam
-                    .pool
-                    .map_fn(0..20, move |_| inside.add())
-                    .window(4)
-                    .timeout(unit());
+                let (jam, ran) = (bench.jam(), bench.tally());
+                let calls = (0..20).map(|_| script().bump(&ran).task());
+                let map = jam.pool.map(calls).window(4).timeout(unit());
                 assert_eq!(map.filter(Result::is_err).count(), 20);
                 drop(jam);
                 assert_eq!(ran.get(), 0);

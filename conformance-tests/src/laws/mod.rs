@@ -1,10 +1,13 @@
 //! The laws, as trials: who they are for, and what they work with.
 
 mod asynchronous;
+mod bench;
 mod context;
+mod crash;
 mod drops;
 mod flow;
 mod isolate;
+mod kill;
 mod map;
 mod map_window;
 mod nested;
@@ -17,20 +20,12 @@ mod stop;
 mod timeouts;
 mod together;
 mod wait;
+mod workers;
 
-use std::sync::Arc;
+use executor_core::{Capabilities, Future, TaskError};
 
-use executor_core::{
-    Capabilities, Executor, Future, LocalExecutor, LocalExecutorExt as _, TaskError, TaskFuture,
-};
-
-use crate::{
-    guard,
-    latch::Gate,
-    model, product,
-    subject::{Backend, Config, Subject},
-    surface,
-};
+pub(crate) use self::bench::{Bench, Jam, Pool, number_on};
+use crate::{guard, model, product, subject::Backend, surface};
 
 /// One trial, before it is made for a backend.
 pub(crate) struct Law {
@@ -43,42 +38,61 @@ pub(crate) struct Law {
 #[derive(Clone, Copy)]
 pub(crate) struct Needs {
     local: bool,
+    remote: bool,
     pending: bool,
     background: bool,
     bounded: bool,
+    caller_runs: bool,
     ordered: bool,
     initialized: bool,
     resize: bool,
     wait_idle: bool,
+    victim: bool,
     when: fn(&Capabilities) -> bool,
 }
 
 /// For every executor.
 pub(crate) const ANY: Needs = Needs {
     local: false,
+    remote: false,
     pending: false,
     background: false,
     bounded: false,
+    caller_runs: false,
     ordered: false,
     initialized: false,
     resize: false,
     wait_idle: false,
+    victim: false,
     when: |_| true,
 };
 
 /// For executors that take closures.
-pub(crate) const LOCAL: Needs = Needs { local: true, ..ANY };
+pub(crate) const LOCAL: Needs = ANY.local();
 
-/// For local executors in which a task can be pending while the caller goes on.
+/// For executors in which a task can be pending while the caller goes on.
 pub(crate) const PENDING: Needs = Needs {
     pending: true,
-    ..LOCAL
+    ..ANY
 };
 
-/// For local executors that run tasks while the caller goes on.
+/// For executors that run tasks while the caller goes on.
 pub(crate) const BACKGROUND: Needs = Needs {
     background: true,
     ..PENDING
+};
+
+/// For those whose workers are other processes, which can die and be killed.
+pub(crate) const REMOTE: Needs = Needs {
+    remote: true,
+    when: |can| can.kill,
+    ..BACKGROUND
+};
+
+/// For those of them that can be killed as a whole.
+pub(crate) const VICTIM: Needs = Needs {
+    victim: true,
+    ..REMOTE
 };
 
 /// For those whose queue can have a bound.
@@ -112,6 +126,30 @@ pub(crate) const WAIT_IDLE: Needs = Needs {
 };
 
 impl Needs {
+    /// And only for executors that take closures: the trial is about them, or about what they capture.
+    pub(crate) const fn local(self) -> Self {
+        Self {
+            local: true,
+            ..self
+        }
+    }
+
+    /// And only for those whose workers are other processes.
+    pub(crate) const fn remote(self) -> Self {
+        Self {
+            remote: true,
+            ..self
+        }
+    }
+
+    /// And only for those who may run a task in the caller, when the queue is full.
+    pub(crate) const fn caller_runs(self) -> Self {
+        Self {
+            caller_runs: true,
+            ..self
+        }
+    }
+
     /// And only where the capabilities are like this.
     pub(crate) const fn when(self, when: fn(&Capabilities) -> bool) -> Self {
         Self { when, ..self }
@@ -124,13 +162,16 @@ impl Needs {
             ..
         } = backend;
         (!self.local || capabilities.local)
+            && (!self.remote || !capabilities.local)
             && (!self.pending || capabilities.background || offers.deferred)
             && (!self.background || capabilities.background)
             && (!self.bounded || offers.bounded)
+            && (!self.caller_runs || !offers.no_caller_runs)
             && (!self.ordered || offers.ordered)
             && (!self.initialized || offers.initialized)
             && (!self.resize || offers.resize)
             && (!self.wait_idle || offers.wait_idle)
+            && (!self.victim || backend.victim.is_some())
             && (self.when)(capabilities)
     }
 }
@@ -146,6 +187,9 @@ pub(crate) fn all() -> Vec<Law> {
         together::laws,
         drops::laws,
         isolate::laws,
+        crash::laws,
+        kill::laws,
+        workers::laws,
         shapes::laws,
         stop::laws,
         shutdown::laws,
@@ -200,113 +244,6 @@ impl Laws {
         });
         self
     }
-}
-
-/// Where a trial gets its executors.
-pub(crate) struct Bench {
-    backend: Arc<Backend>,
-}
-
-impl Bench {
-    pub(crate) const fn new(backend: Arc<Backend>) -> Self {
-        Self { backend }
-    }
-
-    pub(crate) fn capabilities(&self) -> &Capabilities {
-        &self.backend.capabilities
-    }
-
-    /// Whether tasks wait, since no worker runs them, for somebody who waits for them.
-    pub(crate) fn is_deferred(&self) -> bool {
-        self.backend.offers.deferred
-    }
-
-    pub(crate) fn subject(&self, config: &Config) -> Subject {
-        match (self.backend.build)(config) {
-            Ok(subject) => subject,
-            Err(error) => panic!("{error} ({config:?})"),
-        }
-    }
-
-    /// An executor with two workers.
-    pub(crate) fn executor(&self) -> Box<dyn Executor> {
-        self.subject(&Config::workers(2)).executor
-    }
-
-    /// A local executor with this many workers.
-    pub(crate) fn local(&self, workers: usize) -> Box<dyn LocalExecutor> {
-        self.local_with(&Config::workers(workers))
-    }
-
-    pub(crate) fn local_with(&self, config: &Config) -> Box<dyn LocalExecutor> {
-        self.subject(config)
-            .local
-            .expect("trials with closures are only for local executors")
-    }
-
-    /// A local executor with one worker, which is busy until the jam is opened: whatever is submitted
-    /// stays pending.
-    pub(crate) fn jam(&self) -> Jam {
-        self.jam_with(&Config::workers(1))
-    }
-
-    pub(crate) fn jam_with(&self, config: &Config) -> Jam {
-        let pool = self.local_with(config);
-        let gate = Gate::new("the jam of the only worker");
-        if !self.is_deferred() {
-            jam(&pool, &gate);
-        }
-        Jam { gate, pool }
-    }
-}
-
-/// Keeps one worker of the pool busy until the gate opens.
-pub(crate) fn jam(pool: &dyn LocalExecutor, gate: &Gate) {
-    let started = Gate::new("the task that jams the worker");
-    let (inside, closed) = (started.clone(), gate.clone());
-    let blocker = pool.spawn(move || {
-        inside.open();
-        closed.wait();
-    });
-    drop(blocker.expect("a new pool accepts tasks"));
-    started.wait();
-}
-
-/// An executor whose workers are busy. When it is dropped they are let go.
-pub(crate) struct Jam {
-    // First, so that it opens before the executor is dropped and joins.
-    gate: Gate,
-    pub(crate) pool: Box<dyn LocalExecutor>,
-}
-
-impl Jam {
-    pub(crate) fn open(&self) {
-        self.gate.open();
-    }
-
-    /// The executor, once the worker has been let go.
-    pub(crate) fn opened(self) -> Box<dyn LocalExecutor> {
-        self.gate.open();
-        self.pool.clone()
-    }
-
-    /// Spawns a task that gives a number.
-    #[track_caller]
-    pub(crate) fn number(&self, number: u64) -> TaskFuture<u64> {
-        number_on(&self.pool, number)
-    }
-}
-
-impl Drop for Jam {
-    fn drop(&mut self) {
-        self.gate.open();
-    }
-}
-
-#[track_caller]
-pub(crate) fn number_on(pool: &dyn LocalExecutor, number: u64) -> TaskFuture<u64> {
-    pool.spawn(move || number)
-        .expect("an open pool accepts tasks")
 }
 
 /// The result of a task that must have one.

@@ -154,33 +154,41 @@ pub(crate) fn laws(laws: &mut Laws) {
         let pool = bench.local(2);
         assert_eq!(scoped(&pool, 9), 34);
     })
-    .case("there_and_back_between_two_pools", BACKGROUND, |bench| {
-        let (a, b) = (bench.local(2), bench.local(1));
-        let back = a.clone();
-        let there = move || value(b.spawn(move || value(number_on(&back, 5))).unwrap());
-        assert_eq!(value(a.spawn(there).unwrap()), 5);
-    })
-    .case("a_task_that_another_worker_runs", BACKGROUND, |bench| {
-        let pool = bench.local(2);
-        let (started, gate) = (Gate::new("the other task"), Gate::new("its end"));
-        let (inside, closed) = (started.clone(), gate.clone());
-        let other = pool
-            .spawn(move || {
-                inside.open();
-                closed.wait();
-                4
-            })
-            .unwrap();
-        started.wait();
-        let waiter = pool
-            .spawn(move || {
-                gate.open();
-                value(other)
-            })
-            .unwrap();
-        assert_eq!(value(waiter), 4);
-    })
-    .case("a_wait_that_gives_up", BACKGROUND, |bench| {
+    .case(
+        "there_and_back_between_two_pools",
+        BACKGROUND.local(),
+        |bench| {
+            let (a, b) = (bench.local(2), bench.local(1));
+            let back = a.clone();
+            let there = move || value(b.spawn(move || value(number_on(&back, 5))).unwrap());
+            assert_eq!(value(a.spawn(there).unwrap()), 5);
+        },
+    )
+    .case(
+        "a_task_that_another_worker_runs",
+        BACKGROUND.local(),
+        |bench| {
+            let pool = bench.local(2);
+            let (started, gate) = (Gate::new("the other task"), Gate::new("its end"));
+            let (inside, closed) = (started.clone(), gate.clone());
+            let other = pool
+                .spawn(move || {
+                    inside.open();
+                    closed.wait();
+                    4
+                })
+                .unwrap();
+            started.wait();
+            let waiter = pool
+                .spawn(move || {
+                    gate.open();
+                    value(other)
+                })
+                .unwrap();
+            assert_eq!(value(waiter), 4);
+        },
+    )
+    .case("a_wait_that_gives_up", BACKGROUND.local(), |bench| {
         let pool = bench.local(2);
         let (started, gate) = (Gate::new("the other task"), Gate::new("its end"));
         let (inside, closed) = (started.clone(), gate.clone());
@@ -206,16 +214,16 @@ pub(crate) fn laws(laws: &mut Laws) {
         assert!(value(outer.unwrap()));
     });
     laws.law("law14_the_waiter_runs_the_very_task_it_waits_for")
-        .case("result", BACKGROUND, |bench| {
+        .case("result", BACKGROUND.local(), |bench| {
             no_stranger(&bench.local(1), |child| value(child))
         })
-        .case("wait_timeout", BACKGROUND, |bench| {
+        .case("wait_timeout", BACKGROUND.local(), |bench| {
             no_stranger(&bench.local(1), |child| {
                 assert!(child.wait_timeout(Duration::from_secs(60)));
                 value(child)
             });
         })
-        .case("wait", BACKGROUND, |bench| {
+        .case("wait", BACKGROUND.local(), |bench| {
             no_stranger(&bench.local(1), |child| {
                 value(
                     wait([child], ReturnWhen::FirstCompleted, None)
@@ -224,18 +232,18 @@ pub(crate) fn laws(laws: &mut Laws) {
                 )
             });
         })
-        .case("as_completed", BACKGROUND, |bench| {
+        .case("as_completed", BACKGROUND.local(), |bench| {
             no_stranger(&bench.local(1), |child| {
                 as_completed([child]).map(value).sum()
             });
         })
-        .case("await", BACKGROUND, |bench| {
+        .case("await", BACKGROUND.local(), |bench| {
             no_stranger(&bench.local(1), |child| block_on(child).unwrap());
         })
-        .case("shared", BACKGROUND, |bench| {
+        .case("shared", BACKGROUND.local(), |bench| {
             no_stranger(&bench.local(1), |child| value(child.shared()));
         })
-        .case("scope", BACKGROUND, |bench| {
+        .case("scope", BACKGROUND.local(), |bench| {
             let pool = bench.local(1);
             let own = pool.clone();
             no_stranger(&pool, move |child| {
@@ -243,7 +251,7 @@ pub(crate) fn laws(laws: &mut Laws) {
                 value(child)
             });
         })
-        .case("join", BACKGROUND, |bench| {
+        .case("join", BACKGROUND.local(), |bench| {
             let pool = bench.local(1);
             let own = pool.clone();
             no_stranger(&pool, move |child| {
@@ -253,12 +261,12 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case(
             "a_thread_that_is_no_worker_runs_nothing",
-            BACKGROUND,
+            BACKGROUND.local(),
             |bench| {
                 let jam = bench.jam();
                 let here = std::thread::current().id();
                 let future = jam
-                    .pool
+                    .local()
                     .spawn(move || std::thread::current().id() != here)
                     .unwrap();
                 assert!(!future.wait_timeout(Duration::from_millis(1)));
@@ -268,7 +276,7 @@ pub(crate) fn laws(laws: &mut Laws) {
         )
         .case(
             "a_worker_of_another_pool_runs_nothing",
-            BACKGROUND,
+            BACKGROUND.local(),
             |bench| {
                 let (a, b) = (bench.local(1), bench.local(1));
                 let thread = || std::thread::current().id();

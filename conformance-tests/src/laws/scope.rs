@@ -38,18 +38,22 @@ pub(crate) fn laws(laws: &mut Laws) {
             pool.scope(|s| (0..200).for_each(|_| drop(s.spawn(|| ran.add()))));
             assert_eq!(ran.get(), 200);
         })
-        .case("a_slow_closure_is_waited_for", BACKGROUND, |bench| {
-            let (pool, meeting, ended) = (bench.local(2), Meeting::of(2), Tally::new());
-            pool.scope(|s| {
-                for _ in 0..2 {
-                    drop(s.spawn(|| {
-                        meeting.arrive();
-                        ended.add()
-                    }));
-                }
-            });
-            assert_eq!(ended.get(), 2);
-        })
+        .case(
+            "a_slow_closure_is_waited_for",
+            BACKGROUND.local(),
+            |bench| {
+                let (pool, meeting, ended) = (bench.local(2), Meeting::of(2), Tally::new());
+                pool.scope(|s| {
+                    for _ in 0..2 {
+                        drop(s.spawn(|| {
+                            meeting.arrive();
+                            ended.add()
+                        }));
+                    }
+                });
+                assert_eq!(ended.get(), 2);
+            },
+        )
         .case("closures_that_spawn", LOCAL, |bench| {
             let (pool, ran) = (bench.local(2), Tally::new());
             pool.scope(|s| {
@@ -124,7 +128,7 @@ pub(crate) fn laws(laws: &mut Laws) {
         )
         .case(
             "a_panic_in_the_body_while_a_closure_runs",
-            BACKGROUND,
+            BACKGROUND.local(),
             |bench| {
                 let pool = bench.local(1);
                 let (started, ended) = (Gate::new("the closure"), Tally::new());
@@ -145,11 +149,11 @@ pub(crate) fn laws(laws: &mut Laws) {
         )
         .case(
             "a_cancelled_closure_is_not_waited_for",
-            BACKGROUND,
+            BACKGROUND.local(),
             |bench| {
                 let jam = bench.jam();
                 step("a scope whose only closure is cancelled");
-                let cancelled = jam.pool.scope(|s| s.spawn(|| 1).cancel());
+                let cancelled = jam.local().scope(|s| s.spawn(|| 1).cancel());
                 assert!(cancelled);
             },
         )
@@ -164,18 +168,22 @@ pub(crate) fn laws(laws: &mut Laws) {
             let first = pool.scope(|s| value(s.spawn(|| text.split(' ').next().unwrap())));
             assert_eq!(first, "one");
         })
-        .case("a_pool_that_is_cancelled_meanwhile", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let ran = Tally::new();
-            step("a scope over a pool that is shut down");
-            let cancelled = jam.pool.scope(|s| {
-                let future = s.spawn(|| ran.add());
-                jam.pool.shutdown(Shutdown::CancelPending).unwrap();
-                future.is_cancelled()
-            });
-            assert!(cancelled && ran.get() == 0);
-        })
-        .case("from_many_threads", BACKGROUND, |bench| {
+        .case(
+            "a_pool_that_is_cancelled_meanwhile",
+            BACKGROUND.local(),
+            |bench| {
+                let jam = bench.jam();
+                let ran = Tally::new();
+                step("a scope over a pool that is shut down");
+                let cancelled = jam.local().scope(|s| {
+                    let future = s.spawn(|| ran.add());
+                    jam.pool.shutdown(Shutdown::CancelPending).unwrap();
+                    future.is_cancelled()
+                });
+                assert!(cancelled && ran.get() == 0);
+            },
+        )
+        .case("from_many_threads", BACKGROUND.local(), |bench| {
             let (pool, ran) = (bench.local(2), Tally::new());
             thread::scope(|threads| {
                 for _ in 0..4 {
@@ -242,27 +250,31 @@ fn join_laws(laws: &mut Laws) {
             }
             assert_eq!(value(number_on(&pool, 1)), 1);
         })
-        .case("a_panics_while_b_runs_elsewhere", BACKGROUND, |bench| {
-            let pool = bench.local(2);
-            let (started, ended) = (Gate::new("the other side"), Tally::new());
-            for _ in 0..10 {
-                let b = || {
-                    started.open();
-                    thread::yield_now();
-                    ended.add();
-                };
-                let a = || {
-                    started.opens_within(std::time::Duration::from_millis(2));
-                    planned::boom();
-                };
-                let before = ended.get();
-                let joined = catch_unwind(AssertUnwindSafe(|| fork(&pool, a, b)));
-                assert!(joined.map(|((), ())| ()).is_err());
-                let after = ended.get();
-                assert!(after - before <= 1, "b is called once at the most");
-                assert_eq!(ended.get(), after, "b is over when join returns");
-            }
-        })
+        .case(
+            "a_panics_while_b_runs_elsewhere",
+            BACKGROUND.local(),
+            |bench| {
+                let pool = bench.local(2);
+                let (started, ended) = (Gate::new("the other side"), Tally::new());
+                for _ in 0..10 {
+                    let b = || {
+                        started.open();
+                        thread::yield_now();
+                        ended.add();
+                    };
+                    let a = || {
+                        started.opens_within(std::time::Duration::from_millis(2));
+                        planned::boom();
+                    };
+                    let before = ended.get();
+                    let joined = catch_unwind(AssertUnwindSafe(|| fork(&pool, a, b)));
+                    assert!(joined.map(|((), ())| ()).is_err());
+                    let after = ended.get();
+                    assert!(after - before <= 1, "b is called once at the most");
+                    assert_eq!(ended.get(), after, "b is over when join returns");
+                }
+            },
+        )
         .case("in_a_worker_of_a_pool_of_one", LOCAL, |bench| {
             let pool = bench.local(1);
             let own = pool.clone();
@@ -278,14 +290,14 @@ fn join_laws(laws: &mut Laws) {
             );
             assert_eq!(sum(&pool, 0, 4096), 4096 * 4095 / 2);
         })
-        .case("over_a_jammed_pool", BACKGROUND, |bench| {
+        .case("over_a_jammed_pool", BACKGROUND.local(), |bench| {
             let jam = bench.jam();
             step("a fork over a busy pool");
-            assert_eq!(fork(&jam.pool, || 1, || 2), (1, 2));
+            assert_eq!(fork(jam.local(), || 1, || 2), (1, 2));
         })
         .case(
             "both_sides_at_once_where_a_worker_is_idle",
-            BACKGROUND,
+            BACKGROUND.local(),
             |bench| {
                 let pool = bench.local(2);
                 // An executor may run both sides in the caller: then it never says that it wants work.

@@ -4,14 +4,16 @@ use std::{sync::Arc, thread, time::Duration};
 
 use executor_core::{
     Executor, ExecutorExt as _, Future, Job, LocalExecutor, LocalExecutorExt as _, Outcome,
-    Shutdown, StopLevel, TaskFuture, TaskOptions,
+    Shutdown, StopLevel, Task as _, TaskFuture, TaskOptions,
 };
 
-use super::{ANY, BACKGROUND, Bench, INITIALIZED, LOCAL, Laws, PENDING};
+use super::{ANY, BACKGROUND, Bench, INITIALIZED, LOCAL, Laws, PENDING, Pool};
 use crate::{
+    Start,
     guard::step,
     latch::{Gate, Tally, eventually},
     planned,
+    script::script,
     subject::Config,
     tasks::{Fails, Fickle, add, fickle_argument, panics, returns_error},
 };
@@ -95,9 +97,8 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case("drop_of_the_future", PENDING, |bench| {
             let jam = bench.jam();
-            let ran = Tally::new();
-            let (calls, inside) = (Tally::new(), ran.clone());
-            let future = jam.pool.spawn(move || inside.add()).unwrap();
+            let (ran, calls) = (bench.tally(), Tally::new());
+            let future = jam.pool.start(script().bump(&ran).task()).unwrap();
             let called = calls.clone();
             future.on_done(move |_| called.bump());
             drop(future);
@@ -128,10 +129,10 @@ pub(crate) fn laws(laws: &mut Laws) {
             },
         )
         .case("failed_initializer", INITIALIZED, |bench| {
-            broken_pool(bench, || Err(String::from("no such device")));
+            broken_pool(bench, Start::Fails("no such device".into()));
         })
         .case("panicking_initializer", INITIALIZED, |bench| {
-            broken_pool(bench, || planned::boom())
+            broken_pool(bench, Start::Panics);
         })
         .case("cancel_storm", BACKGROUND, cancel_storm)
         .case(
@@ -149,8 +150,8 @@ pub(crate) fn laws(laws: &mut Laws) {
             "the_drop_of_the_pool_races_its_tasks",
             BACKGROUND,
             |bench| {
-                for _ in 0..50 {
-                    let pool = bench.local(2);
+                for _ in 0..rounds(bench, 50) {
+                    let pool = bench.pool(2);
                     let all = watch_numbers(&pool, 10);
                     drop(pool);
                     all.into_iter()
@@ -230,18 +231,25 @@ pub(crate) fn join<E: Executor + ?Sized>(executor: &E) {
     executor.join(None).expect("a join without a deadline ends");
 }
 
-fn watch_numbers(pool: &dyn LocalExecutor, count: u64) -> Vec<Watched<u64>> {
-    (0..count)
-        .map(|n| once(super::number_on(pool, n)))
-        .collect()
+fn watch_numbers(pool: &Pool, count: u64) -> Vec<Watched<u64>> {
+    (0..count).map(|n| once(pool.number(n))).collect()
+}
+
+/// How many rounds of a race are enough: fewer where each starts processes.
+pub(super) fn rounds(bench: &Bench, rounds: usize) -> usize {
+    if bench.capabilities().local {
+        rounds
+    } else {
+        rounds.div_ceil(10)
+    }
 }
 
 fn queue_timeout(bench: &Bench) {
     let jam = bench.jam();
-    let ran = Tally::new();
-    let inside = ran.clone();
+    let ran = bench.tally();
     let options = TaskOptions::new().with_queue_timeout(Duration::from_nanos(1));
-    let watched = once(jam.pool.spawn_with(options, move || inside.add()).unwrap());
+    let task = script().bump(&ran).task();
+    let watched = once(jam.pool.start_with(options, task).unwrap());
     let _pool = jam.opened();
     assert!(
         watched
@@ -311,11 +319,12 @@ layer!(ClaimingAndDropping, |job| drop(
     job.claim().expect("nobody else claims it")
 ));
 
-fn broken_pool(bench: &Bench, fail: fn() -> Result<crate::WorkerState, String>) {
-    let pool = bench.local_with(&Config::workers(2).with_initializer(fail));
+fn broken_pool(bench: &Bench, start: Start) {
+    let initializer = bench.initializer(start);
+    let pool = bench.pool_with(&Config::workers(2).with_initializer(&initializer));
     let mut accepted = Vec::new();
     for n in 0..20 {
-        match pool.spawn(move || n) {
+        match pool.start(script().gives(n).task()) {
             Ok(future) => accepted.push(once(future)),
             Err(error) => assert!(error.is_broken(), "{error}"),
         }
@@ -329,14 +338,11 @@ fn broken_pool(bench: &Bench, fail: fn() -> Result<crate::WorkerState, String>) 
 }
 
 fn cancel_storm(bench: &Bench) {
-    let pool = bench.local(2);
+    let pool = bench.pool(2);
     for round in 0..20 {
-        let ran = Tally::new();
+        let ran = bench.tally();
         let all: Vec<_> = (0..50)
-            .map(|_| {
-                let ran = ran.clone();
-                once(pool.spawn(move || ran.add()).unwrap())
-            })
+            .map(|_| once(pool.start(script().bump(&ran).task()).unwrap()))
             .collect();
         let mut cancelled = 0;
         for watched in all.iter().rev().skip(round % 3) {
@@ -361,11 +367,10 @@ fn cancel_storm(bench: &Bench) {
 }
 
 fn cancel_from_many_threads(bench: &Bench) {
-    let pool = bench.local(2);
+    let pool = bench.pool(2);
     for _ in 0..50 {
-        let ran = Tally::new();
-        let inside = ran.clone();
-        let future = Arc::new(pool.spawn(move || inside.add()).unwrap());
+        let ran = bench.tally();
+        let future = Arc::new(pool.start(script().bump(&ran).task()).unwrap());
         let winners = Tally::new();
         thread::scope(|scope| {
             for _ in 0..3 {
@@ -388,26 +393,21 @@ fn cancel_from_many_threads(bench: &Bench) {
 
 /// Two threads submit while the pool is shut down: what was accepted settles, the rest comes back.
 fn race(bench: &Bench, mode: Shutdown) {
-    for round in 0..20 {
-        let pool = bench.local(2);
+    for round in 0..rounds(bench, 20) {
+        let pool = bench.pool(2);
         let submitted = Tally::new();
-        let ran = Tally::new();
+        let ran = bench.tally();
         let (accepted, refused) = thread::scope(|scope| {
             let threads: Vec<_> = (0..2)
                 .map(|_| {
                     scope.spawn(|| {
                         let mut accepted = Vec::new();
                         for n in 0_u64.. {
-                            let ran = ran.clone();
-                            let number = move || {
-                                ran.add();
-                                n
-                            };
-                            match pool.spawn(number) {
+                            match pool.start(script().bump(&ran).gives(n).task()) {
                                 Ok(future) => accepted.push(once(future)),
                                 Err(error) => {
                                     assert!(error.is_shut_down(), "{error}");
-                                    return (accepted, error.into_task()());
+                                    return (accepted, error.into_task().run());
                                 }
                             }
                             submitted.add();

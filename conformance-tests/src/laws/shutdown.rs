@@ -16,6 +16,7 @@ use super::{
 use crate::{
     guard::{step, unit},
     latch::{Gate, Tally, eventually},
+    script::script,
     tasks::add,
 };
 
@@ -43,23 +44,13 @@ pub(crate) fn laws(laws: &mut Laws) {
             assert_eq!(value(future), 1);
         })
         .case("cancel_pending_finishes_what_runs", BACKGROUND, |bench| {
-            let pool = bench.local(1);
-            let (started, gate) = (Gate::new("the running task"), Gate::new("its end"));
-            let (inside, closed) = (started.clone(), gate.clone());
-            let running = pool
-                .spawn(move || {
-                    inside.open();
-                    closed.wait();
-                    5
-                })
-                .unwrap();
-            started.wait();
-            let queued = number_on(&pool, 6);
+            let (pool, gate, running) = bench.running();
+            let queued = pool.number(6);
             pool.shutdown(Shutdown::CancelPending).unwrap();
             assert!(queued.is_cancelled(), "cancelled when shutdown returns");
             assert!(running.is_running());
             gate.open();
-            assert_eq!(value(running), 5);
+            assert_eq!(value(running), 0, "it was not signalled either");
             join(&*pool);
         })
         .case("twice_is_once", PENDING, |bench| {
@@ -89,7 +80,8 @@ pub(crate) fn laws(laws: &mut Laws) {
             jam.pool.shutdown(Shutdown::CancelPending).unwrap();
             jam.pool.shutdown(Shutdown::Drain).unwrap();
             assert!(future.is_cancelled());
-            assert!(jam.pool.spawn(|| 1).is_err(), "it does not accept again");
+            let late = jam.pool.start(script().task());
+            assert!(late.is_err(), "it does not accept again");
         })
         .case("an_escalation_frees_who_joins", BACKGROUND, |bench| {
             let jam = bench.jam();
@@ -103,7 +95,7 @@ pub(crate) fn laws(laws: &mut Laws) {
             });
             assert!(futures.iter().all(Future::is_cancelled));
         })
-        .case("from_a_task", BACKGROUND, |bench| {
+        .case("from_a_task", BACKGROUND.local(), |bench| {
             let pool = bench.local(1);
             let own = pool.clone();
             let future = pool
@@ -112,18 +104,18 @@ pub(crate) fn laws(laws: &mut Laws) {
             assert!(value(future));
             join(&*pool);
         })
-        .case("from_a_callback", LOCAL, |bench| {
-            let pool = bench.local(1);
+        .case("from_a_callback", ANY, |bench| {
+            let pool = bench.pool(1);
             let own = pool.clone();
-            let future = pool.spawn(|| 1).unwrap();
+            let future = pool.number(1);
             future.on_done(move |_| own.shutdown(Shutdown::CancelPending).unwrap());
             future.wait();
             join(&*pool);
         })
         .case("nothing_is_left_pending", BACKGROUND, |bench| {
             for mode in [Shutdown::Drain, Shutdown::CancelPending] {
-                let pool = bench.local(2);
-                let futures: Vec<_> = (0..100).map(|n| number_on(&pool, n)).collect();
+                let pool = bench.pool(2);
+                let futures: Vec<_> = (0..100).map(|n| pool.number(n)).collect();
                 pool.shutdown(mode).unwrap();
                 join(&*pool);
                 assert!(futures.iter().all(Future::is_done));
@@ -195,19 +187,23 @@ fn afterwards_laws(laws: &mut Laws) {
             join(&*executor);
             assert!(executor.submit(add::task(1, 1)).unwrap_err().is_shut_down());
         })
-        .case("from_a_worker_while_it_drains", BACKGROUND, |bench| {
-            let pool = bench.local(1);
-            let gate = Gate::new("the shutdown has begun");
-            let (closed, own) = (gate.clone(), pool.clone());
-            let task = move || {
-                closed.wait();
-                own.spawn(|| 1).is_err_and(|error| error.is_shut_down())
-            };
-            let future = pool.spawn(task).unwrap();
-            pool.shutdown(Shutdown::Drain).unwrap();
-            gate.open();
-            assert!(value(future), "from now on nothing is accepted");
-        })
+        .case(
+            "from_a_worker_while_it_drains",
+            BACKGROUND.local(),
+            |bench| {
+                let pool = bench.local(1);
+                let gate = Gate::new("the shutdown has begun");
+                let (closed, own) = (gate.clone(), pool.clone());
+                let task = move || {
+                    closed.wait();
+                    own.spawn(|| 1).is_err_and(|error| error.is_shut_down())
+                };
+                let future = pool.spawn(task).unwrap();
+                pool.shutdown(Shutdown::Drain).unwrap();
+                gate.open();
+                assert!(value(future), "from now on nothing is accepted");
+            },
+        )
         .case("results_are_there_afterwards", ANY, |bench| {
             let executor = bench.executor();
             let future = executor.submit(add::task(1, 1)).unwrap();
@@ -224,7 +220,7 @@ fn join_laws(laws: &mut Laws) {
             let jam = bench.jam();
             jam.pool.shutdown(Shutdown::Drain).unwrap();
             let deadline = Instant::now() + unit();
-            let error = Executor::join(&jam.pool, Some(deadline)).unwrap_err();
+            let error = jam.pool.join(Some(deadline)).unwrap_err();
             assert!(Instant::now() >= deadline, "it waits until then");
             assert!(error.is_still_running(), "{error}");
             assert_eq!(error.kind(), JoinErrorKind::StillRunning { workers: 1 });
@@ -235,7 +231,7 @@ fn join_laws(laws: &mut Laws) {
             let jam = bench.jam();
             jam.pool.shutdown(Shutdown::Drain).unwrap();
             step("a join without time");
-            assert!(Executor::join(&jam.pool, Some(Instant::now())).is_err());
+            assert!(jam.pool.join(Some(Instant::now())).is_err());
         })
         .case("deadline_that_is_not_needed", ANY, |bench| {
             let executor = down(bench);
@@ -245,9 +241,9 @@ fn join_laws(laws: &mut Laws) {
                 .unwrap();
         })
         .case("without_a_shutdown_it_waits_for_one", BACKGROUND, |bench| {
-            let pool = bench.local(1);
-            assert!(Executor::join(&pool, Some(Instant::now() + unit())).is_err());
-            assert_eq!(value(number_on(&pool, 1)), 1, "nothing has happened");
+            let pool = bench.pool(1);
+            assert!(pool.join(Some(Instant::now() + unit())).is_err());
+            assert_eq!(value(pool.number(1)), 1, "nothing has happened");
             thread::scope(|scope| {
                 let joiner = scope.spawn(|| join(&*pool));
                 pool.shutdown(Shutdown::Drain).unwrap();
@@ -266,7 +262,7 @@ fn join_laws(laws: &mut Laws) {
             });
             assert!(future.is_done());
         })
-        .case("from_a_worker_is_refused", BACKGROUND, |bench| {
+        .case("from_a_worker_is_refused", BACKGROUND.local(), |bench| {
             let pool = bench.local(1);
             let own = pool.clone();
             let future = pool
@@ -275,8 +271,8 @@ fn join_laws(laws: &mut Laws) {
             assert_eq!(value(future), JoinErrorKind::WouldDeadlock);
         })
         .case("afterwards_no_worker_is_left", BACKGROUND, |bench| {
-            let pool = bench.local(2);
-            let futures: Vec<_> = (0..20).map(|n| number_on(&pool, n)).collect();
+            let pool = bench.pool(2);
+            let futures: Vec<_> = (0..20).map(|n| pool.number(n)).collect();
             pool.shutdown(Shutdown::Drain).unwrap();
             join(&*pool);
             let stats = pool.stats();
@@ -288,11 +284,11 @@ fn join_laws(laws: &mut Laws) {
             drop(futures);
         })
         .case("callbacks_have_been_called", BACKGROUND, |bench| {
-            let pool = bench.local(2);
+            let pool = bench.pool(2);
             let called = Tally::new();
             for n in 0..20 {
                 let called = called.clone();
-                number_on(&pool, n).on_done(move |_| called.bump());
+                pool.number(n).on_done(move |_| called.bump());
             }
             pool.shutdown(Shutdown::Drain).unwrap();
             join(&*pool);
@@ -305,7 +301,7 @@ fn join_laws(laws: &mut Laws) {
             let jam = bench.jam();
             let cancelled = jam.number(1);
             let good: Vec<_> = (0..3).map(|n| jam.number(n)).collect();
-            let bad = jam.pool.spawn(|| crate::planned::boom()).unwrap();
+            let bad = jam.pool.start(script().panic().task()).unwrap();
             cancelled.cancel();
             jam.pool.shutdown(Shutdown::Drain).unwrap();
             let blockers = u64::from(!bench.is_deferred());
@@ -329,36 +325,31 @@ fn drop_laws(laws: &mut Laws) {
             assert_eq!(futures.into_iter().map(value).sum::<u64>(), 190);
         })
         .case("it_waits_for_what_runs", BACKGROUND, |bench| {
-            let pool = bench.local(1);
-            let started = Gate::new("the task that runs");
-            let ended = Tally::new();
-            let (inside, end) = (started.clone(), ended.clone());
-            let task = move || {
-                inside.open();
-                crate::guard::pass(unit());
-                end.add();
-            };
-            drop(pool.spawn(task).unwrap());
+            let pool = bench.pool(1);
+            let (started, ended) = (bench.gate("the task that runs"), bench.tally());
+            let task = script().open(&started).pass(unit()).bump(&ended).task();
+            drop(pool.start(task).unwrap());
             started.wait();
             step("the drop of a busy pool");
             drop(pool);
             assert_eq!(ended.get(), 1);
         })
-        .case("a_clone_keeps_it_going", LOCAL, |bench| {
-            let pool = bench.local(1);
+        .case("a_clone_keeps_it_going", ANY, |bench| {
+            let pool = bench.pool(1);
             let clone = pool.clone();
             drop(pool);
-            assert_eq!(value(number_on(&clone, 3)), 3);
+            assert_eq!(value(clone.number(3)), 3);
         })
-        .case("clones_share_the_workers", LOCAL, |bench| {
-            let pool = bench.local(1);
+        .case("clones_share_the_workers", ANY, |bench| {
+            let pool = bench.pool(1);
             let clone = pool.clone();
             clone.shutdown(Shutdown::Drain).unwrap();
-            assert!(pool.spawn(|| 1).is_err_and(|error| error.is_shut_down()));
+            let late = pool.start(script().task());
+            assert!(late.is_err_and(|error| error.is_shut_down()));
         })
         .case(
             "in_a_worker_it_does_not_wait_for_itself",
-            BACKGROUND,
+            BACKGROUND.local(),
             |bench| {
                 let pool = bench.local(1);
                 let (gate, own) = (Gate::new("the other handles are gone"), pool.clone());
@@ -377,17 +368,22 @@ fn drop_laws(laws: &mut Laws) {
                 assert_eq!(value(later), 2, "what was accepted is finished");
             },
         )
-        .case("a_queue_that_holds_the_last_handle", BACKGROUND, |bench| {
-            let pool = bench.local(1);
-            let gate = Gate::new("the other handles are gone");
-            super::jam(&pool, &gate);
-            let own = pool.clone();
-            let future = pool.spawn(move || number_on(&own, 4).cancel()).unwrap();
-            drop(pool);
-            gate.open();
-            step("a task that holds its own pool");
-            future.wait();
-        })
+        .case(
+            "a_queue_that_holds_the_last_handle",
+            BACKGROUND.local(),
+            |bench| {
+                let pool = bench.pool(1);
+                let gate = bench.gate("the other handles are gone");
+                bench.block(&pool, &gate);
+                let own = pool.local().clone();
+                let cancels = move || number_on(&own, 4).cancel();
+                let future = pool.local().spawn(cancels).unwrap();
+                drop(pool);
+                gate.open();
+                step("a task that holds its own pool");
+                future.wait();
+            },
+        )
         .case("idle", ANY, |bench| {
             step("the drop of an idle pool");
             drop(bench.executor());
@@ -400,22 +396,22 @@ fn drop_laws(laws: &mut Laws) {
             assert!(future.is_cancelled());
         })
         .case("many_pools", BACKGROUND, |bench| {
-            let pools: Vec<_> = (0..20).map(|_| bench.local(2)).collect();
-            let futures: Vec<_> = pools.iter().map(|pool| number_on(pool, 1)).collect();
+            let pools: Vec<_> = (0..20).map(|_| bench.pool(2)).collect();
+            let futures: Vec<_> = pools.iter().map(|pool| pool.number(1)).collect();
             step("the drop of many pools");
             drop(pools);
             assert_eq!(futures.into_iter().map(value).sum::<u64>(), 20);
         })
         .case("while_another_thread_submits", BACKGROUND, |bench| {
-            let pool = bench.local(2);
+            let pool = bench.pool(2);
             let clone = pool.clone();
             let submitted = Tally::new();
             let counted = submitted.clone();
             let submitter = thread::spawn(move || {
                 (0..200)
                     .map(|n| {
-                        counted.add();
-                        number_on(&clone, n)
+                        counted.bump();
+                        clone.number(n)
                     })
                     .collect::<Vec<_>>()
             });

@@ -2,13 +2,13 @@
 
 use executor_core::{
     Executor as _, ExecutorExt as _, Feature, Future, LocalExecutorExt as _, Shutdown, State,
-    StopLevel, TaskOptions, context,
+    StopLevel, TaskOptions,
 };
 
 use super::{ANY, BACKGROUND, Bench, Laws, ORDERED, PENDING, value};
 use crate::{
     guard::step,
-    latch::{Gate, Tally, eventually},
+    script::{check_loop, script},
     subject::{Config, Order},
     tasks::add,
 };
@@ -17,9 +17,8 @@ pub(crate) fn laws(laws: &mut Laws) {
     laws.law("law09_cancel_signal_kill_are_three_levels")
         .case("cancel_of_a_pending_task", PENDING, |bench| {
             let jam = bench.jam();
-            let ran = Tally::new();
-            let inside = ran.clone();
-            let future = jam.pool.spawn(move || inside.add()).unwrap();
+            let ran = bench.tally();
+            let future = jam.pool.start(script().bump(&ran).task()).unwrap();
             assert!(future.cancel() && future.is_cancelled());
             assert!(!future.cancel(), "it is cancelled once");
             drop(jam);
@@ -29,31 +28,30 @@ pub(crate) fn laws(laws: &mut Laws) {
             "cancel_of_a_running_task_does_nothing",
             BACKGROUND,
             |bench| {
-                let (pool, gate, future) = running(bench);
+                let (_pool, gate, future) = bench.running();
                 assert!(!future.cancel());
                 assert!(future.is_running());
                 gate.open();
-                assert!(!value(future), "and nobody asked it to stop");
-                drop(pool);
+                assert_eq!(value(future), 0, "and nobody asked it to stop");
             },
         )
         .case(
             "signal_of_a_running_task",
             BACKGROUND.when(|can| can.signal),
             |bench| {
-                let (_pool, gate, future) = running(bench);
+                let (_pool, gate, future) = bench.running();
                 future.stop(StopLevel::Signal).unwrap();
                 future.stop(StopLevel::Signal).unwrap();
                 assert!(future.is_running(), "it ends when it chooses to");
                 gate.open();
-                assert!(value(future), "it saw the signal");
+                assert_eq!(value(future), 1, "it saw the signal");
             },
         )
         .case(
             "signal_is_refused_where_it_is_lacking",
             BACKGROUND.when(|can| !can.signal),
             |bench| {
-                let (_pool, gate, future) = running(bench);
+                let (_pool, gate, future) = bench.running();
                 let error = future.stop(StopLevel::Signal).unwrap_err();
                 assert_eq!(error.feature(), Feature::Signal);
                 gate.open();
@@ -76,53 +74,22 @@ pub(crate) fn laws(laws: &mut Laws) {
             "signal_reaches_that_task_alone",
             BACKGROUND.when(|can| can.signal),
             |bench| {
-                let pool = bench.local(2);
-                let gate = Gate::new("both tasks");
-                let tasks: Vec<_> = (0..2)
-                    .map(|_| {
-                        let gate = gate.clone();
-                        pool.spawn(move || {
-                            gate.wait();
-                            context::stop_requested()
-                        })
-                        .unwrap()
-                    })
-                    .collect();
-                step("both tasks to run");
-                eventually("both tasks to run", || tasks.iter().all(Future::is_running));
+                let pool = bench.pool(2);
+                let gate = bench.gate("both tasks");
+                let tasks = [(); 2].map(|()| bench.hold(&pool, &gate));
                 tasks[0].stop(StopLevel::Signal).unwrap();
                 gate.open();
-                assert_eq!(
-                    tasks.into_iter().map(value).collect::<Vec<_>>(),
-                    [true, false]
-                );
-                assert!(
-                    !value(pool.spawn(context::stop_requested).unwrap()),
-                    "nor the next one"
-                );
+                assert_eq!(tasks.map(value), [1, 0]);
+                let next = pool.start(script().saw_stop().task()).unwrap();
+                assert_eq!(value(next), 0, "nor the next one");
             },
         )
         .case(
             "check_ends_a_task_early",
             BACKGROUND.when(|can| can.signal),
             |bench| {
-                let pool = bench.local(1);
-                let started = Gate::new("the task that checks");
-                let inside = started.clone();
-                let future = pool
-                    .spawn(move || {
-                        inside.open();
-                        loop {
-                            context::check()?;
-                            std::thread::yield_now();
-                        }
-                        #[expect(
-                            unreachable_code,
-                            reason = "it says what the type of the result is"
-                        )]
-                        Ok::<(), context::Stopped>(())
-                    })
-                    .unwrap();
+                let (pool, started) = (bench.pool(1), bench.gate("the task that checks"));
+                let future = pool.start(check_loop::task(started.clone())).unwrap();
                 started.wait();
                 future.stop(StopLevel::Signal).unwrap();
                 assert!(value(future).is_err(), "the task gave its own error back");
@@ -145,13 +112,13 @@ pub(crate) fn laws(laws: &mut Laws) {
             "kill_of_a_running_task_is_refused_where_it_is_lacking",
             BACKGROUND.when(|can| !can.kill),
             |bench| {
-                let (_pool, gate, future) = running(bench);
+                let (_pool, gate, future) = bench.running();
                 assert_eq!(
                     future.stop(StopLevel::Kill).unwrap_err().feature(),
                     Feature::Kill
                 );
                 gate.open();
-                assert!(!value(future), "it was not signalled in place of that");
+                assert_eq!(value(future), 0, "it was not signalled in place of that");
             },
         )
         .case("kill_of_a_task_that_is_done", ANY, |bench| {
@@ -221,12 +188,9 @@ pub(crate) fn laws(laws: &mut Laws) {
             PENDING,
             |bench| {
                 let jam = bench.jam();
-                let ran = Tally::new();
+                let ran = bench.tally();
                 let futures: Vec<_> = (0..50)
-                    .map(|_| {
-                        let ran = ran.clone();
-                        jam.pool.spawn(move || ran.add()).unwrap()
-                    })
+                    .map(|_| jam.pool.start(script().bump(&ran).task()).unwrap())
                     .collect();
                 assert!(futures.iter().step_by(2).all(Future::cancel));
                 drop(jam);
@@ -234,12 +198,12 @@ pub(crate) fn laws(laws: &mut Laws) {
             },
         )
         .case("behind_a_busy_worker_of_two", BACKGROUND, |bench| {
-            let pool = bench.local(2);
-            let gate = Gate::new("both workers");
+            let pool = bench.pool(2);
+            let gate = bench.gate("both workers");
             for _ in 0..2 {
-                super::jam(&pool, &gate);
+                bench.block(&pool, &gate);
             }
-            let futures: Vec<_> = (0..40).map(|n| super::number_on(&pool, n)).collect();
+            let futures: Vec<_> = (0..40).map(|n| pool.number(n)).collect();
             assert!(
                 futures
                     .iter()
@@ -252,26 +216,30 @@ pub(crate) fn laws(laws: &mut Laws) {
             gate.open();
         })
         .case("what_has_started_is_running", BACKGROUND, |bench| {
-            let (_pool, gate, future) = running(bench);
+            let (_pool, gate, future) = bench.running();
             assert_eq!(future.state(), State::Running);
             assert!(future.is_running() && !future.is_done() && !future.is_cancelled());
             gate.open();
-            assert!(!value(future));
+            assert_eq!(value(future), 0);
         })
-        .case("inside_of_the_task_it_is_running", BACKGROUND, |bench| {
-            let jam = bench.jam();
-            let slot = std::sync::Arc::new(std::sync::OnceLock::new());
-            let inside = std::sync::Arc::clone(&slot);
-            let state = move || {
-                let own: &executor_core::Shared<executor_core::TaskFuture<bool>> =
-                    inside.get().unwrap();
-                own.is_running() && !own.cancel()
-            };
-            let shared = jam.pool.spawn(state).unwrap().shared();
-            assert!(slot.set(shared.clone()).is_ok());
-            jam.open();
-            assert!(value(shared));
-        })
+        .case(
+            "inside_of_the_task_it_is_running",
+            BACKGROUND.local(),
+            |bench| {
+                let jam = bench.jam();
+                let slot = std::sync::Arc::new(std::sync::OnceLock::new());
+                let inside = std::sync::Arc::clone(&slot);
+                let state = move || {
+                    let own: &executor_core::Shared<executor_core::TaskFuture<bool>> =
+                        inside.get().unwrap();
+                    own.is_running() && !own.cancel()
+                };
+                let shared = jam.local().spawn(state).unwrap().shared();
+                assert!(slot.set(shared.clone()).is_ok());
+                jam.open();
+                assert!(value(shared));
+            },
+        )
         .case("the_oldest_is_started_first", BACKGROUND, |bench| {
             assert_eq!(started_in_order(bench, Order::Fifo, false), [0, 1, 2, 3, 4]);
         })
@@ -304,34 +272,15 @@ pub(crate) fn laws(laws: &mut Laws) {
         );
 }
 
-type Flag = executor_core::TaskFuture<bool>;
-
-/// A task that has started, and says when its gate opens whether it was asked to stop.
-fn running(bench: &Bench) -> (Box<dyn executor_core::LocalExecutor>, Gate, Flag) {
-    let pool = bench.local(1);
-    let (started, gate) = (Gate::new("a task to start"), Gate::new("a running task"));
-    let (inside, closed) = (started.clone(), gate.clone());
-    let task = move || {
-        inside.open();
-        closed.wait();
-        context::stop_requested()
-    };
-    let future = pool.spawn(task).unwrap();
-    started.wait();
-    (pool, gate, future)
-}
-
 /// Submits five tasks to a jammed worker; in which order they are started.
-fn started_in_order(bench: &Bench, order: Order, prioritised: bool) -> Vec<usize> {
+fn started_in_order(bench: &Bench, order: Order, prioritised: bool) -> Vec<u32> {
     let jam = bench.jam_with(&Config::workers(1).with_order(order));
-    let started = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    for (n, priority) in [0, 7, -3, 0, 7].into_iter().enumerate() {
-        let started = std::sync::Arc::clone(&started);
+    let started = bench.notes();
+    for (n, priority) in (0..).zip([0, 7, -3, 0, 7]) {
         let options = TaskOptions::new().with_priority(if prioritised { priority } else { 0 });
-        let note = move || started.lock().unwrap().push(n);
-        drop(jam.pool.spawn_with(options, note).unwrap());
+        let note = script().note(&started, n).task();
+        drop(jam.pool.start_with(options, note).unwrap());
     }
     drop(jam);
-    let started = started.lock().unwrap();
-    started.clone()
+    started.read()
 }

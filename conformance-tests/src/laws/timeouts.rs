@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use executor_core::{
-    Executor as _, ExecutorExt as _, Future, LocalExecutorExt as _, TaskErrorKind, TaskOptions,
-    Timeout,
+    Executor as _, ExecutorExt as _, Future, Task as _, TaskErrorKind, TaskOptions, Timeout,
 };
 
 use super::{ANY, BACKGROUND, BOUNDED, Bench, Laws, PENDING, failure, value};
 use crate::{
     OnFull,
     guard::{pass, step, unit},
-    latch::Tally,
+    script::script,
     subject::Config,
     tasks::add,
 };
@@ -42,10 +41,10 @@ pub(crate) fn laws(laws: &mut Laws) {
     })
     .case("of_the_queue", PENDING, |bench| {
         let jam = bench.jam();
-        let ran = Tally::new();
-        let inside = ran.clone();
+        let ran = bench.tally();
         let options = TaskOptions::new().with_queue_timeout(unit());
-        let future = jam.pool.spawn_with(options, move || inside.add()).unwrap();
+        let task = script().bump(&ran).task();
+        let future = jam.pool.start_with(options, task).unwrap();
         pass(unit());
         jam.open();
         let error = failure(future);
@@ -62,7 +61,7 @@ pub(crate) fn laws(laws: &mut Laws) {
         |bench| {
             let jam = bench.jam();
             let options = TaskOptions::new().with_queue_timeout(unit());
-            let future = jam.pool.spawn_with(options, || 1).unwrap();
+            let future = jam.pool.start_with(options, script().task()).unwrap();
             let error = failure(future);
             assert!(
                 matches!(error.kind(), TaskErrorKind::TimedOut(Timeout::Queue)),
@@ -86,25 +85,27 @@ pub(crate) fn laws(laws: &mut Laws) {
     .case("of_the_shutdown", BACKGROUND, |bench| {
         let jam = bench.jam();
         jam.pool.shutdown(executor_core::Shutdown::Drain).unwrap();
-        let error = executor_core::Executor::join(&jam.pool, Some(Instant::now() + unit()));
+        let error = jam.pool.join(Some(Instant::now() + unit()));
         assert!(error.is_err_and(|error| error.is_still_running()));
     })
     .case("of_the_submission", BOUNDED, |bench| {
         let jam = bench.jam_with(&Config::workers(1).with_queue(1, OnFull::Block));
         let queued = jam.number(1);
-        let error = jam.pool.spawn_within(unit(), || 2).unwrap_err();
+        let late = script().gives(2).task();
+        let error = jam.pool.start_within(unit(), late).unwrap_err();
         assert!(error.is_timed_out() && error.is_full(), "{error}");
         match error.reason() {
             executor_core::Reason::TimedOut { waited } => assert!(*waited >= unit()),
             reason => panic!("not a timeout: {reason}"),
         }
-        assert_eq!(error.into_task()(), 2, "the task comes back");
+        assert_eq!(error.into_task().run(), 2, "the task comes back");
         jam.open();
         assert_eq!(value(queued), 1);
     })
     .case("of_a_map", BACKGROUND, |bench| {
         let jam = bench.jam();
-        let mut results = jam.pool.map_fn(0..3, |n| n).timeout(unit());
+        let items = (0..3).map(|n| add::task(n, n));
+        let mut results = jam.pool.map(items).timeout(unit());
         let error = results.next().unwrap().unwrap_err();
         assert!(
             matches!(error.kind(), TaskErrorKind::TimedOut(Timeout::Wait)),
@@ -126,9 +127,5 @@ fn of_the_task(bench: &Bench) {
     }
     let error = executor.submit_with(options, add::task(1, 41)).unwrap_err();
     assert!(error.is_unsupported(), "{error}");
-    assert_eq!(
-        executor_core::Task::run(error.into_task()),
-        42,
-        "the task comes back"
-    );
+    assert_eq!(error.into_task().run(), 42, "the task comes back");
 }

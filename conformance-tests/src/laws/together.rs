@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use executor_core::{
-    ExecutorExt as _, Future, LocalExecutorExt as _, Outcome, ReturnWhen, State, TaskError,
-    TaskFuture, as_completed, first_ok, join_all, wait,
+    ExecutorExt as _, Future, Outcome, ReturnWhen, State, TaskError, TaskFuture, as_completed,
+    first_ok, join_all, wait,
 };
 
 use super::{ANY, BACKGROUND, Bench, Laws, PENDING};
@@ -12,6 +12,7 @@ use crate::{
     block_on::block_on,
     guard::step,
     latch::{Gate, Tally},
+    script::script,
     tasks::{add, panics},
 };
 
@@ -142,9 +143,9 @@ pub(crate) fn laws(laws: &mut Laws) {
         not_done,
     )
     .case("done_in_a_callback", PENDING, |bench| {
-        let pool = bench.local(1);
+        let pool = bench.pool(1);
         let gate = Gate::new("the callback that looks at its future");
-        let shared = pool.spawn(|| 2).unwrap().shared();
+        let shared = pool.number(2).shared();
         let (inside, seen) = (shared.clone(), gate.clone());
         shared.on_done(move |outcome| {
             if inside.is_done() && inside.state() == State::Done(outcome) {
@@ -159,9 +160,8 @@ pub(crate) fn laws(laws: &mut Laws) {
         PENDING,
         |bench| {
             let jam = bench.jam();
-            let ran = Gate::new("the task of a dropped future");
-            let inside = ran.clone();
-            drop(jam.pool.spawn(move || inside.open()).unwrap());
+            let ran = bench.gate("the task of a dropped future");
+            drop(jam.pool.start(script().open(&ran).task()).unwrap());
             drop(jam);
             assert!(ran.is_open());
         },

@@ -6,15 +6,13 @@ use std::{
 };
 
 use executor_core::{
-    ExecutorExt as _, Future, LocalExecutorExt as _, ReturnWhen, TaskFuture, as_completed,
-    first_ok, join_all, wait,
+    ExecutorExt as _, Future, ReturnWhen, TaskFuture, as_completed, first_ok, join_all, wait,
 };
 
-use super::{ANY, BACKGROUND, LOCAL, Laws, PENDING, value};
+use super::{ANY, BACKGROUND, Laws, PENDING, value};
 use crate::{
     guard::{pass, step, unit},
-    latch::{Gate, Tally},
-    planned,
+    script::{Script, script},
     tasks::{add, panics},
 };
 
@@ -63,30 +61,14 @@ pub(crate) fn laws(laws: &mut Laws) {
             );
         })
         .case("first_ok_cancels_the_others", BACKGROUND, |bench| {
-            let pool = bench.local(1);
-            let (gate, ran) = (Gate::new("the first that is ok"), Tally::new());
-            let (closed, inside) = (gate.clone(), ran.clone());
+            let pool = bench.pool(1);
+            let (gate, ran) = (bench.gate("the first that is ok"), bench.tally());
             // After the first one has ended the only worker is jammed until the others are cancelled.
-            let hold = Gate::new("first_ok has returned");
-            let held = hold.clone();
-            let first = pool
-                .spawn(move || {
-                    closed.wait();
-                    1
-                })
-                .unwrap();
-            let jam = pool
-                .spawn(move || {
-                    held.wait();
-                    0
-                })
-                .unwrap();
-            let late = pool
-                .spawn(move || {
-                    inside.add();
-                    2
-                })
-                .unwrap();
+            let hold = bench.gate("first_ok has returned");
+            let start = |script: Script| pool.start(script.task()).unwrap();
+            let first = start(script().wait(&gate).gives(1));
+            let jam = start(script().wait(&hold));
+            let late = start(script().bump(&ran).gives(2));
             gate.open();
             step("first_ok");
             assert_eq!(first_ok([late, first]).unwrap(), 1);
@@ -140,22 +122,16 @@ fn wait_laws(laws: &mut Laws) {
             assert_eq!(value(future), 2);
         })
         .case("first_completed", BACKGROUND, |bench| {
-            let pool = bench.local(2);
-            let gate = Gate::new("the slow task");
-            let closed = gate.clone();
-            let slow = pool
-                .spawn(move || {
-                    closed.wait();
-                    1
-                })
-                .unwrap();
-            let fast = pool.spawn(|| 2).unwrap();
+            let pool = bench.pool(2);
+            let gate = bench.gate("the slow task");
+            let slow = pool.start(script().wait(&gate).gives(1).task()).unwrap();
+            let fast = pool.number(2);
             step("wait for the first");
             let waited = wait([slow, fast], ReturnWhen::FirstCompleted, None);
             assert_eq!((waited.done.len(), waited.not_done.len()), (1, 1));
             gate.open();
-            assert_eq!(waited.done.into_iter().map(value).sum::<i32>(), 2);
-            assert_eq!(waited.not_done.into_iter().map(value).sum::<i32>(), 1);
+            assert_eq!(waited.done.into_iter().map(value).sum::<u64>(), 2);
+            assert_eq!(waited.not_done.into_iter().map(value).sum::<u64>(), 1);
         })
         .case(
             "first_completed_counts_failures_and_cancellations",
@@ -170,17 +146,11 @@ fn wait_laws(laws: &mut Laws) {
             },
         )
         .case("first_exception", BACKGROUND, |bench| {
-            let pool = bench.local(2);
-            let gate = Gate::new("the slow task");
-            let closed = gate.clone();
-            let slow = pool
-                .spawn(move || {
-                    closed.wait();
-                    1
-                })
-                .unwrap();
-            let good = pool.spawn(|| 2).unwrap();
-            let bad = pool.spawn(|| planned::boom()).unwrap();
+            let pool = bench.pool(2);
+            let gate = bench.gate("the slow task");
+            let slow = pool.start(script().wait(&gate).gives(1).task()).unwrap();
+            let good = pool.number(2);
+            let bad = pool.start(script().panic().task()).unwrap();
             step("wait for the first failure");
             let waited = wait([slow, good, bad], ReturnWhen::FirstException, None);
             gate.open();
@@ -279,21 +249,17 @@ fn as_completed_laws(laws: &mut Laws) {
             assert!(none.is_empty() && none.next().is_none() && none.next().is_none());
         })
         .case("in_the_order_of_completion", BACKGROUND, |bench| {
-            let pool = bench.local(3);
-            let gates: Vec<Gate> = (0..3).map(|_| Gate::new("one of three")).collect();
-            let futures = gates.iter().enumerate().map(|(n, gate)| {
-                let gate = gate.clone();
-                pool.spawn(move || {
-                    gate.wait();
-                    n
-                })
-                .unwrap()
+            let pool = bench.pool(3);
+            let gates = [(); 3].map(|()| bench.gate("one of three"));
+            let futures = (0..).zip(&gates).map(|(n, gate)| {
+                let task = script().wait(gate).gives(n).task();
+                pool.start(task).unwrap()
             });
             let mut all = as_completed(futures.collect::<Vec<_>>());
             for n in [1, 2, 0] {
                 gates[n].open();
                 step("the next that is done");
-                assert_eq!(value(all.next().unwrap()), n);
+                assert_eq!(value(all.next().unwrap()), n as u64);
             }
             assert!(all.next().is_none());
         })
@@ -339,11 +305,9 @@ fn as_completed_laws(laws: &mut Laws) {
             assert!(all.next().unwrap().is_cancelled());
             assert!(all.next().is_none());
         })
-        .case("thousands", LOCAL, |bench| {
-            let pool = bench.local(2);
-            let futures: Vec<_> = (0..3000_u64)
-                .map(|n| pool.spawn(move || n).unwrap())
-                .collect();
+        .case("thousands", ANY, |bench| {
+            let pool = bench.pool(2);
+            let futures: Vec<_> = (0..3000).map(|n| pool.number(n)).collect();
             step("as_completed of thousands");
             let sum: u64 = as_completed(futures).map(value).sum();
             assert_eq!(sum, 3000 * 2999 / 2);
@@ -385,11 +349,9 @@ fn as_completed_laws(laws: &mut Laws) {
         })
         .case("dropping_it_lets_the_tasks_go_on", PENDING, |bench| {
             let jam = bench.jam();
-            let ran = Tally::new();
-            let futures = (0..3).map(|_| {
-                let ran = ran.clone();
-                jam.pool.spawn(move || ran.add()).unwrap()
-            });
+            let ran = bench.tally();
+            let task = || script().bump(&ran).task();
+            let futures = (0..3).map(|_| jam.pool.start(task()).unwrap());
             drop(as_completed(futures.collect::<Vec<_>>()));
             drop(jam);
             assert_eq!(ran.get(), 3);

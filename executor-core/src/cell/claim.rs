@@ -1,13 +1,19 @@
 //! What the claimer of a task does with its cell: run, fail, complete, cancel, encode.
 
-use std::time::Instant;
+use std::{rc::Rc, time::Instant};
 
 use super::{
-    CURRENT, CellRef, Run,
-    state::{CANCELLED, CLAIMED, Cancel, ENCODED, FAILED, FUTURE, Finish, WAITER},
-    vtable::Portable,
+    CURRENT, CellRef, JobKey, Run,
+    state::{CANCELLED, CLAIMED, Cancel, ENCODED, FAILED, FUTURE, Finish, HANDED, WAITER},
+    vtable::{Interrupt, Portable},
+    waiter::{Callbacks, Waiters},
 };
-use crate::{Outcome, TaskError, Timeout, panic};
+use crate::{
+    Outcome, TaskError, Timeout,
+    codec::{Encoded, Shelf, encode_with},
+    panic,
+    remote::{self, Revoked},
+};
 
 impl CellRef {
     /// Claims and runs the task with the job's reference, which this gives up.
@@ -40,7 +46,8 @@ impl CellRef {
     /// Claims the task for a waiter, who holds a reference of another kind and keeps it. `None` if
     /// somebody else has claimed it.
     pub(crate) fn run_as_waiter(self) -> Option<Outcome> {
-        if self.snapshot().is(CLAIMED) || !self.header().state.claim() {
+        // What was handed to a worker elsewhere may be running there.
+        if self.snapshot().is(CLAIMED | HANDED) || !self.header().state.claim() {
             return None;
         }
         // The job, wherever it is queued, keeps its own reference; the claimer needs one to give up.
@@ -122,10 +129,49 @@ impl CellRef {
     ///
     /// The caller has claimed the task, and gives up one reference.
     pub(crate) unsafe fn fail_claimed(self, error: TaskError) {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            let outcome = self.store_error(error);
+            self.settle(outcome);
+        }
+    }
+
+    /// Replaces the task by an error, and gives the outcome to settle with.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed the task, which is in the stage.
+    pub(crate) unsafe fn store_error(self, error: TaskError) -> u32 {
         // SAFETY: the claimer owns the stage, which holds the task.
         unsafe { (self.header().vtable.fail)(self.0, error) };
-        // SAFETY: the stage holds the error now.
-        unsafe { self.settle(FAILED) };
+        FAILED
+    }
+
+    /// Replaces the task by its encoded output, and gives the outcome to settle with.
+    ///
+    /// # Safety
+    ///
+    /// As for `store_error`; `portable` is the cell's own.
+    pub(crate) unsafe fn store_output(self, portable: &Portable, output: Encoded) -> u32 {
+        // SAFETY: the claimer owns the stage, which holds the task.
+        unsafe { (portable.store)(self.0, output) };
+        ENCODED
+    }
+
+    /// Replaces a chunk by what its worker had done of it, and gives the outcome to settle with.
+    ///
+    /// # Safety
+    ///
+    /// As for `store_error`; `interrupt` is that of the cell's own vtable.
+    pub(crate) unsafe fn store_partial(
+        self,
+        interrupt: Interrupt,
+        partial: Vec<u8>,
+        error: TaskError,
+    ) -> u32 {
+        // SAFETY: the claimer owns the stage, which holds the task.
+        unsafe { interrupt(self.0, partial, error) };
+        ENCODED
     }
 
     /// Settles a claimed task with its encoded output.
@@ -133,11 +179,12 @@ impl CellRef {
     /// # Safety
     ///
     /// The caller has claimed the task, and gives up one reference. `portable` is the cell's own.
-    pub(crate) unsafe fn complete_claimed(self, portable: &Portable, output: Box<[u8]>) {
-        // SAFETY: the claimer owns the stage, which holds the task.
-        unsafe { (portable.store)(self.0, output) };
-        // SAFETY: the stage holds the bytes now.
-        unsafe { self.settle(ENCODED) };
+    pub(crate) unsafe fn complete_claimed(self, portable: &Portable, output: Encoded) {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            let outcome = self.store_output(portable, output);
+            self.settle(outcome);
+        }
     }
 
     /// # Safety
@@ -147,11 +194,37 @@ impl CellRef {
     #[inline]
     unsafe fn settle(self, outcome: u32) {
         let header = self.header();
-        let vtable = header.vtable;
-        if vtable.settled.is_some() {
+        if header.vtable.settled.is_some() {
             // SAFETY: passed on from the caller.
             return unsafe { self.settle_with_extra(outcome) };
         }
+        // SAFETY: passed on from the caller.
+        if let Some(waiters) = unsafe { self.settle_quietly(outcome) } {
+            waiters.fire(outcome_of(outcome));
+        }
+    }
+
+    /// As `settle`, for a backend whose thread must not run callbacks: wakes whoever waits, and gives
+    /// the callbacks back, if there are any.
+    ///
+    /// # Safety
+    ///
+    /// As for `settle`, of a cell that has no extra.
+    pub(crate) unsafe fn settle_deferring(self, outcome: u32) -> Option<Callbacks> {
+        // SAFETY: passed on from the caller.
+        let waiters = unsafe { self.settle_quietly(outcome) }?;
+        waiters.wake(outcome_of(outcome))
+    }
+
+    /// Settles, and gives the waiters back, who have to be told.
+    ///
+    /// # Safety
+    ///
+    /// As for `settle`.
+    #[inline]
+    unsafe fn settle_quietly(self, outcome: u32) -> Option<Waiters> {
+        let header = self.header();
+        let vtable = header.vtable;
         let mut finish = header.state.finish(outcome, true);
         if let Finish::Unwanted = finish {
             // SAFETY: no future will take the output, and the claimer still owns the stage.
@@ -165,10 +238,12 @@ impl CellRef {
             // SAFETY: WAITER was set when DONE was: the slot is full and ours, and so is the
             // reference.
             _ => unsafe {
-                self.fire(outcome_of(outcome));
+                let waiters = self.read_waiters(true);
                 self.release();
+                return waiters;
             },
         }
+        None
     }
 
     /// As `settle`, for a cell whose maker wants to know. The claimer must hold a reference until it
@@ -205,9 +280,28 @@ impl CellRef {
 
     /// Cancels the task if nobody has claimed it. True if this call did. The caller's reference stays.
     pub(crate) fn cancel(self) -> bool {
+        // Twice: the backend may take it back from its worker, without knowing of this call.
+        for _ in 0..2 {
+            if let Some(cancelled) = self.try_cancel(false) {
+                return cancelled;
+            }
+            match remote::of(self.home()).map(|remote| remote.revoke(JobKey::of(self))) {
+                Some(Revoked::Cancelled) => return true,
+                Some(Revoked::Started) => return false,
+                Some(Revoked::NotHere) | None => {}
+            }
+        }
+        // Neither here nor there: it is being settled.
+        false
+    }
+
+    /// Cancels the task; `None` if it is in a worker's hands, and `by_owner` does not say that the
+    /// backend has taken it back.
+    pub(crate) fn try_cancel(self, by_owner: bool) -> Option<bool> {
         let header = self.header();
-        let drops_task = match header.state.cancel() {
-            Cancel::Lost => return false,
+        let drops_task = match header.state.cancel(by_owner) {
+            Cancel::Handed => return None,
+            Cancel::Lost => return Some(false),
             Cancel::Won => true,
             Cancel::WonBorrowed => false,
         };
@@ -219,7 +313,7 @@ impl CellRef {
             // SAFETY: WAITER was set when this call set DONE.
             unsafe { self.fire(Outcome::Cancelled) };
         }
-        true
+        Some(true)
     }
 
     /// # Safety
@@ -247,12 +341,17 @@ impl CellRef {
         self,
         portable: &Portable,
         buffer: &mut Vec<u8>,
+        shelf: Option<Rc<dyn Shelf>>,
     ) -> Option<Result<(), TaskError>> {
         if !self.header().state.borrow() {
             return None;
         }
         // SAFETY: under BORROWED the task stays in the stage, and nobody changes it.
-        let result = panic::catch(|| unsafe { (portable.encode)(self.0, buffer) });
+        let result = panic::catch(|| {
+            encode_with(shelf, buffer, |buffer| unsafe {
+                (portable.encode)(self.0, buffer)
+            })
+        });
         if self.header().state.unborrow() {
             // SAFETY: the canceller has left the task to us.
             unsafe { self.drop_cancelled_task() };

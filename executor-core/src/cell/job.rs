@@ -1,11 +1,15 @@
 //! What a backend is handed: a task with its result slot, types erased.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, rc::Rc, time::Instant};
 
-use super::{CellOptions, CellRef, Extra, Run, TaskFuture, vtable::Portable};
+use super::{CellOptions, CellRef, Extra, Run, TaskFuture, vtable::Portable, waiter::Callbacks};
 use crate::{
     Admission, Executor, Outcome, PortableTask, Rejected, SubmitError, Task, TaskError,
-    TaskOptions, Timeout, registry::EncodedCall,
+    TaskOptions, Timeout,
+    codec::{Encoded, Shelf},
+    map::{RunTask, chunk::Chunk},
+    registry::EncodedCall,
+    remote,
 };
 
 /// A task with its result slot, types erased: what a backend is handed.
@@ -29,6 +33,8 @@ pub struct StartedJob {
 }
 
 /// Which executor's workers may run a job in order to wait for it; see [`Job::bind`].
+///
+/// A home with `remote::BIT` is that of a backend whose workers are elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Home(pub(crate) u32);
 
@@ -63,8 +69,8 @@ impl Home {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(2);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        // After four thousand million executors ids come again. 0 and 1 mean something else.
-        Self(id.max(2))
+        // After two thousand million executors ids come again. 0 and 1 mean something else.
+        Self((id & !remote::BIT).max(2))
     }
 
     /// The home of jobs that any thread may run in order to wait for them: of an executor that has
@@ -96,11 +102,29 @@ impl<T: Task<Output: 'static> + 'static> Submission<T> {
 }
 
 impl<T: PortableTask> Submission<T> {
-    /// A submission for any executor; `is_chunk` says that the task is many tasks of its name.
+    /// A submission for any executor.
     #[inline]
-    pub(crate) fn portable(task: T, options: Option<TaskOptions>, is_chunk: bool) -> Self {
-        let cell = CellRef::portable(task, CellOptions::of(options), is_chunk);
-        // SAFETY: one of the two references of a new cell, whose task is a `T`.
+    pub(crate) fn portable(task: T, options: Option<TaskOptions>) -> Self {
+        // SAFETY: a new cell, whose task is a `T`.
+        unsafe { Self::of_cell(CellRef::portable(task, CellOptions::of(options))) }
+    }
+}
+
+impl<T: PortableTask> Submission<Chunk<RunTask, T>> {
+    /// A submission of many tasks of one name, for any executor.
+    pub(crate) fn portable_chunk(chunk: Chunk<RunTask, T>) -> Self {
+        // SAFETY: a new cell, whose task is the chunk.
+        unsafe { Self::of_cell(CellRef::portable_chunk(chunk)) }
+    }
+}
+
+impl<T: Task> Submission<T> {
+    /// # Safety
+    ///
+    /// The cell is new, and its task is a `T`.
+    #[inline]
+    unsafe fn of_cell(cell: CellRef) -> Self {
+        // SAFETY: passed on from the caller; this is one of the two references of a new cell.
         let future = unsafe { TaskFuture::from_cell(cell) };
         Self {
             job: Job { cell },
@@ -187,6 +211,12 @@ impl Job {
         self.cell.name()
     }
 
+    /// The registered name of the task, or the name of its type if it cannot leave the process.
+    #[must_use]
+    pub fn task_name(&self) -> &'static str {
+        self.cell.task_name()
+    }
+
     /// The options of the submission, if it has any.
     #[must_use]
     pub fn options(&self) -> Option<&TaskOptions> {
@@ -220,12 +250,34 @@ impl Job {
     }
 
     /// Cancels the task. False if somebody has claimed it.
+    ///
+    /// A job that was [handed over](Self::hand_over) is cancelled by this too: the caller has taken it
+    /// back from the worker.
     #[expect(
         clippy::must_use_candidate,
         reason = "either way the job needs no more care"
     )]
     pub fn cancel(self) -> bool {
-        self.cell.cancel()
+        self.cell.try_cancel(true) == Some(true)
+    }
+
+    /// Says that from now on a worker elsewhere may start the task, so that only the backend knows
+    /// whether it can still be cancelled: see [`Remote`](crate::Remote). Called before the worker
+    /// hears of the task. False if the task is cancelled: then nobody may start it.
+    #[must_use]
+    pub fn hand_over(&self) -> bool {
+        self.cell.hand_over()
+    }
+
+    /// Ends [`hand_over`](Self::hand_over): the worker will not start the task.
+    pub fn take_back(&self) {
+        self.cell.take_back();
+    }
+
+    /// When the queue timeout of the task passes, if it has one.
+    #[must_use]
+    pub fn start_by(&self) -> Option<Instant> {
+        self.cell.options().and_then(|options| options.start_by)
     }
 
     /// Settles the task with an error, if nobody has claimed it.
@@ -276,13 +328,29 @@ impl Job {
         &mut self,
         buffer: &'b mut Vec<u8>,
     ) -> Option<Result<EncodedCall<'b>, TaskError>> {
+        self.encode_onto(None, buffer)
+    }
+
+    /// As [`encode`](Self::encode), with a place for long pieces. If it was used, all of the encoding is
+    /// there and the body of the call is empty. That of a `map`'s chunk is never there.
+    ///
+    /// # Errors
+    ///
+    /// As there; what is on the shelf is of no use then.
+    pub fn encode_onto<'b>(
+        &mut self,
+        shelf: Option<Rc<dyn Shelf>>,
+        buffer: &'b mut Vec<u8>,
+    ) -> Option<Result<EncodedCall<'b>, TaskError>> {
         let portable = self.cell.portable_vtable()?;
+        // The items of a chunk are in frames, which say how long they are.
+        let shelf = shelf.filter(|_| portable.interrupt.is_none());
         let start = buffer.len();
         // SAFETY: the job owns its reference, and is borrowed exclusively.
-        let result = unsafe { self.cell.encode(portable, buffer) }?;
+        let result = unsafe { self.cell.encode(portable, buffer, shelf) }?;
         Some(result.map(|()| EncodedCall {
             name: portable.name,
-            is_chunk: portable.is_chunk,
+            is_chunk: portable.interrupt.is_some(),
             body: &buffer[start..],
         }))
     }
@@ -343,7 +411,57 @@ impl StartedJob {
             .expect("only a portable task has an encoded output");
         let cell = self.into_cell();
         // SAFETY: claimed, and the reference is taken from the started job.
-        unsafe { cell.complete_claimed(portable, output) }
+        unsafe { cell.complete_claimed(portable, output.into()) }
+    }
+
+    /// Settles the task with the encoded output or the error that its worker sent, for a backend
+    /// whose thread must not run callbacks: whoever waits is woken, and the callbacks come back, if
+    /// there are any. The output may be [held](Encoded::held) elsewhere until it is taken.
+    ///
+    /// # Panics
+    ///
+    /// If there is an output, and the task cannot leave the process.
+    pub fn settle(self, result: Result<Encoded, TaskError>) -> Option<Callbacks> {
+        let portable = self.cell.portable_vtable();
+        let cell = self.into_cell();
+        // SAFETY: claimed, the stage holds the task, and the reference is taken from the started job.
+        // A task that can leave the process has no extra, and no other comes to such a backend.
+        unsafe {
+            let outcome = match result {
+                Ok(output) => {
+                    let portable = portable.expect("only a portable task has an encoded output");
+                    cell.store_output(portable, output)
+                }
+                Err(error) => cell.store_error(error),
+            };
+            cell.settle_deferring(outcome)
+        }
+    }
+
+    /// Settles the task as one whose worker died while it ran it: with the error, and of a chunk only the
+    /// item that the worker was at. The items before it have their results in `partial`, which is what
+    /// the worker had put into its [`Sink`](crate::Sink); the items after it go back to the `map` that
+    /// sent them, which submits them again.
+    ///
+    /// `partial` may be cut off at any byte, and need not be trusted. It is read by whoever takes the
+    /// results. If all of them are in it the error is not used.
+    ///
+    /// Callbacks come back, as with [`settle`](Self::settle).
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "callbacks that are dropped are called"
+    )]
+    pub fn interrupted(self, partial: Vec<u8>, error: TaskError) -> Option<Callbacks> {
+        let interrupt = self.cell.portable_vtable().and_then(|p| p.interrupt);
+        let cell = self.into_cell();
+        // SAFETY: as in `settle`.
+        unsafe {
+            let outcome = match interrupt {
+                Some(interrupt) => cell.store_partial(interrupt, partial, error),
+                None => cell.store_error(error),
+            };
+            cell.settle_deferring(outcome)
+        }
     }
 
     /// Settles the task as overdue: it ran for longer than its options allow.

@@ -21,6 +21,10 @@
 //!   way back. A registrar that finds `DONE` on its way back keeps the slot and fires what is in it,
 //!   since whoever set `DONE` found no `WAITER`. So the side that settles never waits, and every waiter
 //!   is fired exactly once.
+//! * **`HANDED`** says that a worker in another process may start the task at any moment. Only the
+//!   backend, which shares memory or messages with that worker, can find out whether it has, so a
+//!   canceller asks it ([`crate::Remote::revoke`]). The job's owner sets the bit before the worker hears
+//!   of the task, and clears it when it has taken the task back; its own claim and cancel ignore it.
 //! * **The options** and the vtable never change. **The home** is written by the backend that accepts
 //!   the job, before anybody else can reach it.
 //!
@@ -57,6 +61,7 @@ pub(crate) use self::job::Submission;
 pub use self::{
     job::{Home, Job, JobKey, Ran, StartedJob},
     task_future::TaskFuture,
+    waiter::Callbacks,
 };
 use self::{
     state::{STOP, Snapshot, State},
@@ -65,6 +70,7 @@ use self::{
 };
 use crate::{
     Outcome, PortableTask, Task, TaskOptions,
+    map::{RunTask, chunk::Chunk},
     sync::{AtomicU32, Ordering, UnsafeCell},
 };
 
@@ -146,17 +152,14 @@ impl CellRef {
     }
 
     /// As [`new`](Self::new), for a task that can leave the process.
-    pub(crate) fn portable<T: PortableTask>(
-        task: T,
-        options: Option<Box<CellOptions>>,
-        is_chunk: bool,
-    ) -> Self {
-        let vtable = if is_chunk {
-            &TaskCell::<T, ()>::PORTABLE_CHUNK
-        } else {
-            &TaskCell::<T, ()>::PORTABLE
-        };
-        Self::with_vtable(task, (), options, vtable)
+    pub(crate) fn portable<T: PortableTask>(task: T, options: Option<Box<CellOptions>>) -> Self {
+        Self::with_vtable(task, (), options, &TaskCell::<T, ()>::PORTABLE)
+    }
+
+    /// As [`portable`](Self::portable), for many tasks of one name.
+    pub(crate) fn portable_chunk<T: PortableTask>(chunk: Chunk<RunTask, T>) -> Self {
+        let vtable = &TaskCell::<Chunk<RunTask, T>, ()>::PORTABLE_CHUNK;
+        Self::with_vtable(chunk, (), None, vtable)
     }
 
     fn with_vtable<T: Task, X: Extra>(
@@ -214,7 +217,11 @@ impl CellRef {
     /// The name of the submission, or else of the task.
     pub(crate) fn name(&self) -> &str {
         let own = self.options().and_then(|options| options.options.name());
-        own.unwrap_or_else(|| (self.header().vtable.name)())
+        own.unwrap_or_else(|| self.task_name())
+    }
+
+    pub(crate) fn task_name(&self) -> &'static str {
+        (self.header().vtable.name)()
     }
 
     pub(crate) fn portable_vtable(self) -> Option<&'static Portable> {
@@ -223,6 +230,14 @@ impl CellRef {
 
     pub(crate) fn stop_requested(self) -> bool {
         self.snapshot().is(STOP)
+    }
+
+    pub(crate) fn hand_over(self) -> bool {
+        self.header().state.hand_over()
+    }
+
+    pub(crate) fn take_back(self) {
+        self.header().state.take_back();
     }
 
     pub(crate) fn request_stop(self) {

@@ -16,6 +16,7 @@
 //! | `WAITER` | the waiter slot is full and belongs to whoever sets `DONE` | a registrar |
 //! | `REGISTERING` | a registrar owns the waiter slot | a registrar |
 //! | `STOP` | the task has been asked to stop | the future's side |
+//! | `HANDED` | a worker of another process may start the task: only the backend can take it back | the job's owner |
 //!
 //! The bits from `REF` upwards count references: the job's, the future's, and a scope's.
 
@@ -33,7 +34,8 @@ pub(crate) const WAITER: u32 = 1 << 8;
 pub(crate) const REGISTERING: u32 = 1 << 9;
 pub(crate) const STOP: u32 = 1 << 10;
 const PEEKING: u32 = 1 << 11;
-const REF: u32 = 1 << 12;
+pub(crate) const HANDED: u32 = 1 << 12;
+const REF: u32 = 1 << 13;
 
 /// The atomic word.
 pub(crate) struct State(AtomicU32);
@@ -52,6 +54,8 @@ pub(crate) enum Cancel {
     WonBorrowed,
     /// Claimed by somebody else before.
     Lost,
+    /// In the hands of a worker elsewhere: only the backend knows whether it can be taken back.
+    Handed,
 }
 
 /// The answer to [`State::finish`].
@@ -122,12 +126,16 @@ impl State {
         self.0.fetch_or(CLAIMED, Ordering::Acquire) & CLAIMED == 0
     }
 
-    /// Claims the task in order to drop it, and makes it done in the same step.
-    pub(crate) fn cancel(&self) -> Cancel {
+    /// Claims the task in order to drop it, and makes it done in the same step. A task that was
+    /// handed over is only cancelled by its job's owner, who says so by `by_owner`.
+    pub(crate) fn cancel(&self, by_owner: bool) -> Cancel {
         let mut current = self.0.load(Ordering::Relaxed);
         loop {
             if current & CLAIMED != 0 {
                 return Cancel::Lost;
+            }
+            if current & HANDED != 0 && !by_owner {
+                return Cancel::Handed;
             }
             let next = current | CLAIMED | CANCELLED | DONE;
             match self.exchange(current, next) {
@@ -151,6 +159,27 @@ impl State {
                 Err(seen) => current = seen,
             }
         }
+    }
+
+    /// Marks the task as handed to a worker elsewhere, which may start it from now on. False if it
+    /// is claimed: then it must not be handed over.
+    #[must_use]
+    pub(crate) fn hand_over(&self) -> bool {
+        let mut current = self.0.load(Ordering::Relaxed);
+        loop {
+            if current & CLAIMED != 0 {
+                return false;
+            }
+            match self.exchange(current, current | HANDED) {
+                Ok(_) => return true,
+                Err(seen) => current = seen,
+            }
+        }
+    }
+
+    /// Ends [`hand_over`](Self::hand_over): no worker will start the task.
+    pub(crate) fn take_back(&self) {
+        self.0.fetch_and(!HANDED, Ordering::AcqRel);
     }
 
     /// Ends [`borrow`](Self::borrow). True if the task was cancelled meanwhile: the caller drops it.

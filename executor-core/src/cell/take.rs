@@ -3,11 +3,13 @@
 use std::{mem::MaybeUninit, ptr::NonNull, task::Waker};
 
 use super::{
-    CellRef,
-    state::{CANCELLED, DropFuture, ENCODED, FAILED, Register, Registered, Snapshot, WAITER},
+    CellRef, JobKey,
+    state::{
+        CANCELLED, DropFuture, ENCODED, FAILED, HANDED, Register, Registered, Snapshot, WAITER,
+    },
     waiter::{Waiter, Waiters},
 };
-use crate::{Outcome, TaskError};
+use crate::{Outcome, TaskError, remote};
 
 impl CellRef {
     /// Adds a waiter. Gives it back if the task is done.
@@ -22,6 +24,11 @@ impl CellRef {
                 };
                 // SAFETY: the slot is ours and has just been emptied.
                 unsafe { self.give_back_waiters(Some(waiters)) };
+                if self.snapshot().is(HANDED)
+                    && let Some(remote) = remote::of(self.home())
+                {
+                    remote.watch(JobKey::of(self));
+                }
                 Ok(())
             }
         }
@@ -41,7 +48,7 @@ impl CellRef {
     /// # Safety
     ///
     /// The slot belongs to the caller; `full` says whether it is full. It is empty afterwards.
-    unsafe fn read_waiters(self, full: bool) -> Option<Waiters> {
+    pub(super) unsafe fn read_waiters(self, full: bool) -> Option<Waiters> {
         full.then(|| {
             self.header().waiters.with_mut(|slot| {
                 // SAFETY: full, so initialised; read out once, since it then counts as empty.

@@ -8,11 +8,14 @@ use std::{
 };
 
 use super::{
-    CellRef,
-    state::{CLAIMED, DONE, Snapshot},
+    CellRef, JobKey,
+    state::{CLAIMED, DONE, HANDED, Snapshot},
     waiter::Waiter,
 };
-use crate::{Feature, Future, Outcome, State, StopLevel, TaskError, Unsupported, context, park};
+use crate::{
+    Feature, Future, Outcome, State, StopLevel, TaskError, TaskErrorKind, Unsupported, context,
+    park, remote,
+};
 
 /// The future that every executor returns. One pointer wide.
 ///
@@ -62,7 +65,19 @@ impl<T> Future for TaskFuture<T> {
     type Value = T;
 
     fn state(&self) -> State {
-        State::of(self.cell.snapshot())
+        let state = State::of(self.cell.snapshot());
+        // What was handed to a worker elsewhere is running as soon as that worker says so.
+        if state == State::Pending
+            && self.cell.snapshot().is(HANDED)
+            && let Some(remote) = remote::of(self.cell.home())
+            && remote.has_started(JobKey::of(self.cell))
+        {
+            return match State::of(self.cell.snapshot()) {
+                State::Pending => State::Running,
+                later => later,
+            };
+        }
+        state
     }
 
     fn cancel(&self) -> bool {
@@ -70,6 +85,13 @@ impl<T> Future for TaskFuture<T> {
     }
 
     fn stop(&self, level: StopLevel) -> Result<(), Unsupported> {
+        if let Some(remote) = remote::of(self.cell.home()) {
+            return if self.is_done() {
+                remote.can_stop(level)
+            } else {
+                remote.stop(JobKey::of(self.cell), level, &|| self.cancel())
+            };
+        }
         match level {
             StopLevel::Signal => {
                 if !self.cancel() {
@@ -103,6 +125,16 @@ impl<T> Future for TaskFuture<T> {
         context::help(self.cell)
     }
 
+    fn drive(&self, deadline: Option<Instant>) {
+        if let Some(remote) = remote::of(self.cell.home()) {
+            remote.drive(JobKey::of(self.cell), &|| self.is_done(), deadline);
+        }
+    }
+
+    fn would_deadlock(&self) -> bool {
+        !self.is_done() && context::settles_for(self.cell.home())
+    }
+
     fn on_done(&self, callback: impl FnOnce(Outcome) + Send + 'static) {
         if let Err(callback) = self.cell.register(Waiter::Callback(Box::new(callback))) {
             callback.fire(self.cell.outcome().unwrap_or(Outcome::Cancelled));
@@ -125,7 +157,9 @@ impl<T> Future for TaskFuture<T> {
     fn result(self) -> Result<T, TaskError> {
         let mut seen = self.cell.snapshot();
         if !seen.is(DONE) {
-            park::wait_until_done(&self, None);
+            if !park::wait_until_done(&self, None) {
+                return Err(TaskError::new(TaskErrorKind::WouldDeadlock));
+            }
             seen = self.cell.snapshot();
         }
         self.result_now(seen)

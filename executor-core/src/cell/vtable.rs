@@ -5,7 +5,8 @@ use std::{mem::ManuallyDrop, ptr::NonNull};
 use super::{Extra, Header, state::FAILED};
 use crate::{
     PortableTask, Task, TaskError,
-    codec::{self, CodecError, Part},
+    codec::{CodecError, Encoded, Part},
+    map::{RunTask, chunk::Chunk},
     panic,
     sync::UnsafeCell,
 };
@@ -22,7 +23,7 @@ pub(super) struct TaskCell<T: Task, X: Extra> {
 union Stage<T: Task> {
     task: ManuallyDrop<T>,
     output: ManuallyDrop<Result<T::Output, TaskError>>,
-    encoded: ManuallyDrop<Box<[u8]>>,
+    encoded: ManuallyDrop<Encoded>,
 }
 
 pub(super) struct VTable {
@@ -42,10 +43,13 @@ pub(super) struct VTable {
 /// What a backend that leaves the process needs to know of a task's type.
 pub(crate) struct Portable {
     pub(crate) name: &'static str,
-    pub(crate) is_chunk: bool,
     pub(super) encode: unsafe fn(NonNull<Header>, &mut Vec<u8>) -> Result<(), CodecError>,
-    pub(super) store: unsafe fn(NonNull<Header>, Box<[u8]>),
+    pub(super) store: unsafe fn(NonNull<Header>, Encoded),
+    /// Of a chunk only: stores what its worker had done when it died.
+    pub(super) interrupt: Option<Interrupt>,
 }
+
+pub(super) type Interrupt = unsafe fn(NonNull<Header>, Vec<u8>, TaskError);
 
 impl<T: Task, X: Extra> TaskCell<T, X> {
     pub(super) const LOCAL: VTable = VTable {
@@ -214,15 +218,9 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
 impl<T: PortableTask> TaskCell<T, ()> {
     pub(super) const PORTABLE: VTable = Self::portable(&Portable {
         name: T::NAME,
-        is_chunk: false,
         encode: Self::encode,
         store: Self::store,
-    });
-    pub(super) const PORTABLE_CHUNK: VTable = Self::portable(&Portable {
-        name: T::NAME,
-        is_chunk: true,
-        encode: Self::encode,
-        store: Self::store,
+        interrupt: None,
     });
 
     const fn portable(portable: &'static Portable) -> VTable {
@@ -244,14 +242,14 @@ impl<T: PortableTask> TaskCell<T, ()> {
         unsafe { Self::cell(header) }.stage.with(|stage| {
             // SAFETY: as above.
             let task: &T = unsafe { &*(&raw const (*stage).task).cast() };
-            codec::encode(Part::Task, task, buffer)
+            T::ARGUMENTS.encode(Part::Task, task, buffer)
         })
     }
 
     /// # Safety
     ///
     /// The stage is the caller's and holds the task; it holds the bytes afterwards.
-    unsafe fn store(header: NonNull<Header>, output: Box<[u8]>) {
+    unsafe fn store(header: NonNull<Header>, output: Encoded) {
         // SAFETY: the caller owns the stage.
         unsafe {
             Self::drop_task(header);
@@ -273,8 +271,8 @@ impl<T: PortableTask> TaskCell<T, ()> {
         unsafe { Self::cell(header) }
             .stage
             .with_mut(|stage| unsafe {
-                let bytes = ManuallyDrop::take(&mut (*stage).encoded);
-                place.cast().write(decode_output::<T>(&bytes));
+                let encoded = ManuallyDrop::take(&mut (*stage).encoded);
+                place.cast().write(decode_output::<T>(encoded));
             });
     }
 
@@ -288,12 +286,85 @@ impl<T: PortableTask> TaskCell<T, ()> {
         }
         // SAFETY: the bytes are only read.
         unsafe { Self::cell(header) }.stage.with(|stage| unsafe {
-            let bytes: &[u8] = &*(&raw const (*stage).encoded).cast::<Box<[u8]>>();
-            decode_output::<T>(bytes).err()
+            let encoded = &*(&raw const (*stage).encoded).cast::<Encoded>();
+            encoded.peek(|bytes| decoded(|| T::decode_output(bytes)).err())
         })
     }
 }
 
-fn decode_output<T: PortableTask>(bytes: &[u8]) -> Result<T::Output, TaskError> {
-    panic::catch(|| T::decode_output(bytes)).and_then(|decoded| decoded.map_err(TaskError::from))
+/// The output of a chunk keeps the bytes with the items, and is not encoded itself, whatever the state
+/// says.
+impl<T: PortableTask> TaskCell<Chunk<RunTask, T>, ()> {
+    pub(super) const PORTABLE_CHUNK: VTable = VTable {
+        name: || T::NAME,
+        drop_output: Self::drop_chunk_output,
+        portable: Some(&Portable {
+            name: T::NAME,
+            encode: Self::encode_chunk,
+            store: Self::store_chunk,
+            interrupt: Some(Self::interrupt_chunk),
+        }),
+        ..Self::LOCAL
+    };
+
+    /// # Safety
+    ///
+    /// The stage holds the chunk, and nobody changes it.
+    unsafe fn encode_chunk(
+        header: NonNull<Header>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        // SAFETY: the chunk is only read.
+        unsafe { Self::cell(header) }.stage.with(|stage| {
+            // SAFETY: as above.
+            let chunk: &Chunk<RunTask, T> = unsafe { &*(&raw const (*stage).task).cast() };
+            chunk.encode(buffer);
+        });
+        Ok(())
+    }
+
+    /// # Safety
+    ///
+    /// The stage is the caller's and holds the chunk; it holds its output afterwards.
+    unsafe fn store_chunk(header: NonNull<Header>, output: Encoded) {
+        // SAFETY: passed on from the caller.
+        unsafe { Self::receive(header, output.into_vec(), None) };
+    }
+
+    /// # Safety
+    ///
+    /// As for `store_chunk`.
+    unsafe fn interrupt_chunk(header: NonNull<Header>, partial: Vec<u8>, error: TaskError) {
+        // SAFETY: passed on from the caller.
+        unsafe { Self::receive(header, partial, Some(error)) };
+    }
+
+    /// # Safety
+    ///
+    /// As for `store_chunk`.
+    unsafe fn receive(header: NonNull<Header>, output: Vec<u8>, death: Option<TaskError>) {
+        // SAFETY: the caller owns the stage. `received` only moves what it is given.
+        unsafe { Self::cell(header) }
+            .stage
+            .with_mut(|stage| unsafe {
+                let chunk = ManuallyDrop::take(&mut (*stage).task);
+                (*stage).output = ManuallyDrop::new(Ok(chunk.received(output, death)));
+            });
+    }
+
+    /// # Safety
+    ///
+    /// The stage is the caller's and holds an output; it is empty afterwards.
+    unsafe fn drop_chunk_output(header: NonNull<Header>, _encoded: bool) {
+        // SAFETY: passed on from the caller.
+        unsafe { Self::drop_output(header, false) };
+    }
+}
+
+fn decode_output<T: PortableTask>(encoded: Encoded) -> Result<T::Output, TaskError> {
+    decoded(|| T::decode_encoded(encoded))
+}
+
+fn decoded<Output>(decode: impl FnOnce() -> Result<Output, CodecError>) -> Result<Output, TaskError> {
+    panic::catch(decode).and_then(|decoded| decoded.map_err(TaskError::from))
 }

@@ -1,6 +1,6 @@
 //! What is to happen when a task is done: the content of a cell's waiter slot.
 
-use std::task::Waker;
+use std::{fmt, task::Waker};
 
 use crate::{Outcome, panic};
 
@@ -15,6 +15,37 @@ pub(crate) type Callback = Box<dyn FnOnce(Outcome) + Send>;
 pub(crate) enum Waiters {
     One(Waker),
     Many(Box<Vec<Waiter>>),
+}
+
+/// Callbacks of a task that is done, which its backend wants to be called somewhere else than where
+/// it settled the task. Dropping them calls them.
+#[must_use = "whoever waits for these callbacks waits until they are called or dropped"]
+pub struct Callbacks {
+    list: Vec<Waiter>,
+    outcome: Outcome,
+}
+
+impl Callbacks {
+    /// Calls them, in the order in which they were added. A panic in one goes no further.
+    pub fn call(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Callbacks {
+    fn drop(&mut self) {
+        for waiter in self.list.drain(..) {
+            waiter.fire(self.outcome);
+        }
+    }
+}
+
+impl fmt::Debug for Callbacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callbacks")
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
 }
 
 pub(crate) enum Waiter {
@@ -62,6 +93,27 @@ impl Waiters {
                 (!list.is_empty()).then_some(Self::Many(list))
             }
         }
+    }
+
+    /// Wakes all of them, and gives the callbacks back.
+    pub(crate) fn wake(self, outcome: Outcome) -> Option<Callbacks> {
+        let list = match self {
+            Self::One(waker) => {
+                panic::guard(|| waker.wake());
+                return None;
+            }
+            Self::Many(list) => *list,
+        };
+        let (callbacks, wakers): (Vec<_>, Vec<_>) = list
+            .into_iter()
+            .partition(|waiter| matches!(waiter, Waiter::Callback(_)));
+        for waker in wakers {
+            waker.fire(outcome);
+        }
+        (!callbacks.is_empty()).then_some(Callbacks {
+            list: callbacks,
+            outcome,
+        })
     }
 
     /// Wakes and calls all of them, in the order in which they came. A panic in one is reported and

@@ -41,6 +41,18 @@ pub enum TaskErrorKind {
     Rejected(String),
     /// The process that was to run it does not know a task of this name.
     UnknownTask(String),
+    /// It was running when it was [killed](crate::StopLevel::Kill), or its executor was.
+    Killed,
+    /// It has brought down every worker that tried to run it, and is not tried again.
+    Poisoned {
+        /// How often it was tried.
+        attempts: u32,
+        /// The death of the last worker.
+        death: WorkerDeath,
+    },
+    /// The thread that calls the callbacks of the executor would have waited for its own executor.
+    /// The task goes on.
+    WouldDeadlock,
 }
 
 /// Which of a task's time limits passed.
@@ -89,6 +101,23 @@ impl WorkerDeath {
             ran_for: None,
             stderr_tail: String::new(),
         }
+    }
+}
+
+impl fmt::Display for WorkerDeath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.status)?;
+        if let Some(pid) = self.pid {
+            write!(f, ", pid {pid}")?;
+        }
+        if let Some(ran_for) = self.ran_for {
+            write!(f, ", after {ran_for:?}")?;
+        }
+        let tail = self.stderr_tail.trim_end();
+        if !tail.is_empty() {
+            write!(f, ", stderr ends with {tail:?}")?;
+        }
+        Ok(())
     }
 }
 
@@ -156,6 +185,27 @@ impl TaskError {
     #[must_use]
     pub fn is_codec(&self) -> bool {
         matches!(*self.0, TaskErrorKind::Codec(_))
+    }
+
+    /// Whether the task was ended by force.
+    #[must_use]
+    pub fn is_killed(&self) -> bool {
+        matches!(*self.0, TaskErrorKind::Killed)
+    }
+
+    /// Whether the task was given up after it had brought down several workers.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        matches!(*self.0, TaskErrorKind::Poisoned { .. })
+    }
+
+    /// The death of the worker, if that is what happened.
+    #[must_use]
+    pub fn worker_death(&self) -> Option<&WorkerDeath> {
+        match &*self.0 {
+            TaskErrorKind::WorkerDied(death) | TaskErrorKind::Poisoned { death, .. } => Some(death),
+            _ => None,
+        }
     }
 
     /// Whether the executor broke while the task was queued.
@@ -227,18 +277,16 @@ impl fmt::Display for TaskError {
                 f.write_str("task was dropped by its executor without being run")
             }
             TaskErrorKind::WorkerDied(death) => {
-                write!(f, "worker died while it ran the task: {}", death.status)?;
-                if let Some(pid) = death.pid {
-                    write!(f, ", pid {pid}")?;
-                }
-                if let Some(ran_for) = death.ran_for {
-                    write!(f, ", after {ran_for:?}")?;
-                }
-                if !death.stderr_tail.is_empty() {
-                    write!(f, ", stderr ends with {:?}", death.stderr_tail.trim_end())?;
-                }
-                Ok(())
+                write!(f, "worker died while it ran the task: {death}")
             }
+            TaskErrorKind::Killed => f.write_str("task was killed while it ran"),
+            TaskErrorKind::Poisoned { attempts, death } => write!(
+                f,
+                "task brought down its worker in each of {attempts} attempts, the last one: {death}"
+            ),
+            TaskErrorKind::WouldDeadlock => f.write_str(
+                "a callback cannot wait for a task of the executor that calls it: use `then` or                  `.await`, or wait on another thread",
+            ),
             TaskErrorKind::Codec(error) => error.fmt(f),
             TaskErrorKind::Broken(cause) => write!(f, "the executor broke: {cause}"),
             TaskErrorKind::Rejected(reason) => write!(f, "task not accepted: {reason}"),

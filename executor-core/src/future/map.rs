@@ -73,6 +73,14 @@ where
         self.inner.help()
     }
 
+    fn drive(&self, deadline: Option<Instant>) {
+        self.inner.drive(deadline);
+    }
+
+    fn would_deadlock(&self) -> bool {
+        self.inner.would_deadlock()
+    }
+
     fn on_done(&self, callback: impl FnOnce(Outcome) + Send + 'static) {
         self.inner.on_done(callback);
     }

@@ -11,7 +11,7 @@ use std::{
 
 pub use self::{map::Map, shared::Shared, then::Then};
 use crate::{
-    StopLevel, TaskError, Unsupported,
+    StopLevel, TaskError, TaskErrorKind, Unsupported,
     cell::state::{CANCELLED, CLAIMED, DONE, FAILED, Snapshot},
     park,
 };
@@ -92,6 +92,19 @@ pub trait Future:
     /// executor. True if it ran. Every wait calls this first.
     fn help(&self) -> bool;
 
+    /// Does the work of the executor that stands between the task and its result on this thread, until
+    /// the task is done or `deadline` passes, if that is quicker than to sleep until others have done
+    /// it: a thread that reads a worker's answer itself needs no other thread to wake it.
+    ///
+    /// It may return at any time. Every blocking wait calls this before it sleeps.
+    fn drive(&self, _deadline: Option<Instant>) {}
+
+    /// Whether a wait on this thread could never end, since it is this thread that calls the
+    /// callbacks of the task's executor.
+    fn would_deadlock(&self) -> bool {
+        false
+    }
+
     /// Calls `callback` once the task is done, on the thread that settles it; at once, on this
     /// thread, if it is done already. Callbacks are called in the order in which they were added. A
     /// panic in one goes to the [callback hook](crate::set_callback_panic_hook) and no further.
@@ -120,7 +133,8 @@ pub trait Future:
         self.state() == State::Done(Outcome::Cancelled)
     }
 
-    /// Waits until the task is done.
+    /// Waits until the task is done. Returns at once where that
+    /// [would deadlock](Self::would_deadlock).
     fn wait(&self)
     where
         Self: Sized,
@@ -140,7 +154,8 @@ pub trait Future:
     ///
     /// # Errors
     ///
-    /// Whatever kept the task from giving one.
+    /// Whatever kept the task from giving one; or
+    /// [`WouldDeadlock`](crate::TaskErrorKind::WouldDeadlock), and then the task goes on.
     ///
     /// # Panics
     ///
@@ -149,7 +164,9 @@ pub trait Future:
     where
         Self: Sized,
     {
-        self.wait();
+        if !park::wait_until_done(&self, None) {
+            return Err(TaskError::new(TaskErrorKind::WouldDeadlock));
+        }
         self.take()
             .expect("the result of this future was taken before")
     }

@@ -87,6 +87,14 @@ where
         self.inner.future.help()
     }
 
+    fn drive(&self, deadline: Option<Instant>) {
+        self.inner.future.drive(deadline);
+    }
+
+    fn would_deadlock(&self) -> bool {
+        self.inner.future.would_deadlock()
+    }
+
     fn on_done(&self, callback: impl FnOnce(Outcome) + Send + 'static) {
         self.inner.future.on_done(callback);
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Future, Outcome, State};
-use crate::{StopLevel, TaskError, Unsupported, panic};
+use crate::{StopLevel, TaskError, Unsupported, context, panic};
 
 /// The future that [`Future::then`] gives.
 #[must_use = "a future does nothing by itself"]
@@ -193,6 +193,16 @@ where
             Some(Ok(second)) => second.help(),
             Some(Err(_)) => false,
             None => self.chain.first.help(),
+        }
+    }
+
+    fn would_deadlock(&self) -> bool {
+        match self.chain.second.get() {
+            Some(Ok(second)) => second.would_deadlock(),
+            Some(Err(_)) => false,
+            // The first is done, but its callback, which makes the second, is not called on a thread
+            // that waits for it here.
+            None => self.chain.first.would_deadlock() || context::settles(),
         }
     }
 

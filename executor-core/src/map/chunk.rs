@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::encoded::Received;
 use crate::{Task, TaskError, context, panic};
 
 /// A chunk that has run for this long gives back what it has not begun, unless its size is fixed:
@@ -44,19 +45,68 @@ pub(crate) struct Chunk<S, Item> {
 }
 
 /// What a chunk gives back.
-pub(crate) struct ChunkOutput<Item, Output> {
-    /// The results of the first items.
-    pub(super) results: Vec<Result<Output, TaskError>>,
-    /// The items that were not begun; an error where one was lost on its way back.
-    pub(super) rest: Vec<Result<Item, TaskError>>,
-    /// How long it took.
-    pub(super) elapsed: Duration,
+pub(crate) enum ChunkOutput<Item, Output> {
+    /// It ran in this process.
+    Ran(Results<Item, Output>),
+    /// It ran in another: what came back, and how to read it. Whoever takes the results reads it, so that
+    /// no user's code runs where it is received.
+    Received(Received<Item>, fn(Received<Item>) -> Results<Item, Output>),
+}
+
+/// The results of a chunk.
+pub(crate) struct Results<Item, Output> {
+    /// Those of the first items.
+    pub(super) done: Vec<Result<Output, TaskError>>,
+    /// The items that were not begun.
+    pub(super) rest: Vec<Item>,
+    /// How long it took, where that is known.
+    pub(super) elapsed: Option<Duration>,
+}
+
+/// When a chunk stops before its end.
+pub(super) struct Pace {
+    start: Instant,
+    splits: bool,
+    done: usize,
+    look_at: usize,
 }
 
 impl<Item, Output> ChunkOutput<Item, Output> {
-    /// How many items the chunk had.
-    pub(super) const fn len(&self) -> usize {
-        self.results.len() + self.rest.len()
+    /// The results.
+    pub(super) fn open(self) -> Results<Item, Output> {
+        match self {
+            Self::Ran(results) => results,
+            Self::Received(received, read) => read(received),
+        }
+    }
+}
+
+impl Pace {
+    /// Begins now; `splits` says whether what is not begun may be given back.
+    pub(super) fn new(splits: bool) -> Self {
+        Self {
+            start: Instant::now(),
+            splits,
+            done: 0,
+            look_at: 1,
+        }
+    }
+
+    /// Counts an item that is done. True if it was the last for now.
+    #[inline]
+    pub(super) fn is_over(&mut self) -> bool {
+        self.done += 1;
+        self.done >= self.look_at && self.look()
+    }
+
+    fn look(&mut self) -> bool {
+        self.look_at = self.done + self.done.min(LOOK_EVERY);
+        let late = self.splits && self.start.elapsed() >= SPLIT_AFTER;
+        late || context::stop_requested()
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
     }
 }
 
@@ -124,34 +174,32 @@ impl<S: Step<Item>, Item: Send> Task for Chunk<S, Item> {
     type Output = ChunkOutput<Item, S::Output>;
 
     fn run(self) -> Self::Output {
-        let start = Instant::now();
-        let mut results = Vec::with_capacity(self.items.len());
+        let mut pace = Pace::new(self.splits);
+        let mut done = Vec::with_capacity(self.items.len());
         let mut items = self.items.into_iter();
-        let mut look_at = 1;
         loop {
             // Caught once for all items up to the next panic: that is free, once for each is not.
             let caught = panic::catch(|| {
                 for item in items.by_ref() {
-                    results.push(self.step.apply(item));
-                    if results.len() >= look_at {
-                        let late = self.splits && start.elapsed() >= SPLIT_AFTER;
-                        if late || context::stop_requested() {
-                            break;
-                        }
-                        look_at += look_at.min(LOOK_EVERY);
+                    done.push(self.step.apply(item));
+                    if pace.is_over() {
+                        break;
                     }
                 }
             });
             match caught {
                 Ok(()) => break,
                 // The item that panicked is gone from the iterator, and this is its result.
-                Err(error) => results.push(Err(error)),
+                Err(error) => done.push(Err(error)),
+            }
+            if pace.is_over() {
+                break;
             }
         }
-        ChunkOutput {
-            results,
-            rest: items.map(Ok).collect(),
-            elapsed: start.elapsed(),
-        }
+        ChunkOutput::Ran(Results {
+            done,
+            rest: items.collect(),
+            elapsed: Some(pace.elapsed()),
+        })
     }
 }

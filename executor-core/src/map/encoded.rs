@@ -1,191 +1,233 @@
 //! Chunks that leave the process.
 //!
-//! A chunk travels under the name of its tasks, marked as a chunk. Each of its items, and each of its
-//! results, is encoded for itself, as it would be alone, and is a *frame*: a byte that tells a value
-//! from an error, and the encoded value or error. So what cannot be encoded or decoded fails alone.
+//! A chunk travels under the name of its tasks, marked as a chunk: a byte that says whether it splits, and
+//! a [frame](frame) for each task. Its output is a frame for each result, written as soon as the item is
+//! done, and at last an end frame with the nanoseconds that it took. There may be fewer results than
+//! tasks: the others were not begun. Their sender takes them from its own chunk, which stays in the cell
+//! until the output is there.
 //!
-//! A chunk is `(whether it splits, [frame of a task])`; its output is
-//! `(nanoseconds, [frame of a result], [frame of a task that was not begun])`, with the last as they
-//! came.
+//! An output without the end frame comes from a worker that died, cut off at any byte. Its whole frames
+//! are the results of the first items; the next item is the one that the worker died in.
 
-use std::{marker::PhantomData, time::Duration};
+use std::time::Duration;
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::Error as _,
-    ser::{Error as _, SerializeSeq as _},
-};
-
-use super::chunk::{Chunk, ChunkOutput, RunTask, Step};
+use super::chunk::{Chunk, ChunkOutput, Pace, Results, RunTask};
 use crate::{
-    PortableTask, Task, TaskError,
-    codec::{self, CodecError, Part},
+    PortableTask, TaskError,
+    codec::{
+        CodecError, Part,
+        frame::{self, Frame, Frames},
+    },
     panic,
+    registry::Sink,
 };
 
-const VALUE: u8 = 0;
-const ERROR: u8 = 1;
+/// What came back of a chunk, to be read when the results are taken.
+pub(crate) struct Received<Item> {
+    items: Vec<Item>,
+    output: Vec<u8>,
+    /// Why there is no more output, if that is known.
+    death: Option<TaskError>,
+}
 
-/// Runs an encoded chunk, and encodes its output; for the registry.
-pub(crate) fn run<T: PortableTask>(body: &[u8], buffer: &mut Vec<u8>) -> Result<(), TaskError> {
-    let (splits, frames): (bool, Vec<&[u8]>) = codec::decode_borrowed(Part::Task, body)?;
-    let chunk = Chunk::new(RunEncoded(PhantomData::<fn() -> T>), frames, splits);
-    let output = chunk.run();
-    let rest: Vec<&[u8]> = output.rest.into_iter().flatten().collect();
-    write_output::<T>(output.elapsed, &output.results, &RawFrames(&rest), buffer)?;
+/// Runs an encoded chunk, and puts its output into `sink`, item by item; for the registry.
+pub(crate) fn run<T: PortableTask>(body: &[u8], sink: &mut dyn Sink) -> Result<(), TaskError> {
+    let Some((&splits, tasks)) = body.split_first() else {
+        return Err(CodecError::decoding::<T>(Part::Task, &"an empty chunk").into());
+    };
+    let mut tasks = Frames::new(tasks);
+    let mut pace = Pace::new(splits != 0);
+    loop {
+        let mut start = 0;
+        // Caught once for all items up to the next panic: that is free, once for each is not.
+        let caught = panic::catch(|| {
+            for task in tasks.by_ref() {
+                let buffer = sink.buffer();
+                start = buffer.len();
+                run_item::<T>(task, buffer);
+                sink.item_done();
+                if pace.is_over() {
+                    break;
+                }
+            }
+        });
+        let Err(error) = caught else { break };
+        let buffer = sink.buffer();
+        buffer.truncate(start);
+        frame::write_error(buffer, &error);
+        sink.item_done();
+        if pace.is_over() {
+            break;
+        }
+    }
+    let nanos = u64::try_from(pace.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    frame::write_end(sink.buffer(), &nanos.to_le_bytes());
     Ok(())
 }
 
-/// The error of every item of a chunk that came back with more or fewer than it had.
-pub(super) fn wrong_count<Output>() -> TaskError {
-    CodecError::decoding::<Output>(
+#[inline]
+fn run_item<T: PortableTask>(task: Frame<'_>, buffer: &mut Vec<u8>) {
+    let written = match task {
+        Frame::Value(body) => T::ARGUMENTS.decode::<T>(Part::Task, body).and_then(|task| {
+            let output = task.run();
+            frame::write_value(buffer, |buffer| T::encode_output(&output, buffer))
+        }),
+        // It could not be encoded, and its sender says so.
+        Frame::Error(body) | Frame::End(body) => {
+            return frame::write_error(buffer, &frame::read_error(body));
+        }
+    };
+    if let Err(error) = written {
+        frame::write_error(buffer, &error.into());
+    }
+}
+
+impl<T: PortableTask> Chunk<RunTask, T> {
+    /// Encodes the chunk onto the end of `buffer`. An item that cannot be encoded fails alone.
+    pub(crate) fn encode(&self, buffer: &mut Vec<u8>) {
+        buffer.push(u8::from(self.splits));
+        let mut items = self.items.iter();
+        loop {
+            let mut start = 0;
+            let caught = panic::catch(|| {
+                for item in items.by_ref() {
+                    start = buffer.len();
+                    let written = frame::write_value(buffer, |buffer| {
+                        T::ARGUMENTS.encode(Part::Task, item, buffer)
+                    });
+                    if let Err(error) = written {
+                        frame::write_error(buffer, &error.into());
+                    }
+                }
+            });
+            let Err(error) = caught else { return };
+            buffer.truncate(start);
+            frame::write_error(buffer, &error);
+        }
+    }
+
+    /// The output of this chunk from what a worker sent. `death` says why there is no more of it, where
+    /// the worker did not come to the end.
+    pub(crate) fn received(
+        self,
+        output: Vec<u8>,
+        death: Option<TaskError>,
+    ) -> ChunkOutput<T, T::Output> {
+        let received = Received {
+            items: self.items,
+            output,
+            death,
+        };
+        ChunkOutput::Received(received, Received::read)
+    }
+}
+
+impl<T: PortableTask> Received<T> {
+    /// Reads what came back, which may be anything.
+    fn read(self) -> Results<T, T::Output> {
+        let Self {
+            mut items,
+            output,
+            death,
+        } = self;
+        let (mut done, end) = read_results::<T>(items.len(), &output);
+        let mut elapsed = None;
+        let rest = match end {
+            // A worker that gives everything back has not done the first either; that must not go on
+            // for ever.
+            End::Told(time) if !done.is_empty() || items.is_empty() => {
+                elapsed = Some(time);
+                items.split_off(done.len())
+            }
+            // It is not known which result is whose.
+            End::TooMany => {
+                done = failed(items.len(), &damaged::<T>());
+                Vec::new()
+            }
+            End::Missing | End::Told(_) => match death {
+                Some(death) if done.len() < items.len() => {
+                    done.push(Err(death));
+                    items.split_off(done.len())
+                }
+                Some(_) => Vec::new(),
+                None => {
+                    done.extend(failed(items.len() - done.len(), &damaged::<T>()));
+                    Vec::new()
+                }
+            },
+        };
+        if std::mem::needs_drop::<T>() {
+            panic::guard(|| drop(items));
+        }
+        Results {
+            done,
+            rest,
+            elapsed,
+        }
+    }
+}
+
+/// How an output ended.
+enum End {
+    /// As it should, after this time.
+    Told(Duration),
+    /// It is cut off, or damaged.
+    Missing,
+    /// There are more results than items.
+    TooMany,
+}
+
+fn read_results<T: PortableTask>(
+    items: usize,
+    output: &[u8],
+) -> (Vec<Result<T::Output, TaskError>>, End) {
+    let mut frames = Frames::new(output);
+    let mut done = Vec::with_capacity(items);
+    let mut end = End::Missing;
+    loop {
+        let caught = panic::catch(|| {
+            for frame in frames.by_ref() {
+                if let Frame::End(nanos) = frame {
+                    end = read_end(nanos);
+                    break;
+                }
+                if done.len() == items {
+                    end = End::TooMany;
+                    break;
+                }
+                done.push(match frame {
+                    Frame::Value(body) => T::decode_output(body).map_err(TaskError::from),
+                    Frame::Error(body) | Frame::End(body) => Err(frame::read_error(body)),
+                });
+            }
+        });
+        match caught {
+            Ok(()) => break,
+            Err(error) => done.push(Err(error)),
+        }
+    }
+    if !frames.is_empty() && matches!(end, End::Told(_)) {
+        end = End::Missing;
+    }
+    (done, end)
+}
+
+fn read_end(nanos: &[u8]) -> End {
+    nanos.try_into().map_or(End::Missing, |nanos| {
+        End::Told(Duration::from_nanos(u64::from_le_bytes(nanos)))
+    })
+}
+
+fn failed<Output>(items: usize, error: &TaskError) -> Vec<Result<Output, TaskError>> {
+    (0..items).map(|_| Err(error.clone())).collect()
+}
+
+/// The error of the items of a chunk whose output makes no sense.
+#[cold]
+fn damaged<T: PortableTask>() -> TaskError {
+    CodecError::decoding::<T::Output>(
         Part::Output,
-        &"a chunk came back with another number of items",
+        &"what came back of its chunk is damaged, or not of so many items",
     )
     .into()
-}
-
-impl<T: PortableTask> PortableTask for Chunk<RunTask, T> {
-    const NAME: &'static str = T::NAME;
-    const SIGNATURE: &'static str = T::SIGNATURE;
-
-    fn encode_output(output: &Self::Output, buffer: &mut Vec<u8>) -> Result<(), CodecError> {
-        let rest = Frames(
-            &output.rest,
-            |item: &Result<T, TaskError>, buffer: &mut Vec<u8>| {
-                item.as_ref()
-                    .map_err(Clone::clone)
-                    .and_then(|task| encode_task(task, buffer))
-            },
-        );
-        write_output::<T>(output.elapsed, &output.results, &rest, buffer)
-    }
-
-    fn decode_output(bytes: &[u8]) -> Result<Self::Output, CodecError> {
-        let (nanos, results, rest): (u64, Vec<&[u8]>, Vec<&[u8]>) =
-            codec::decode_borrowed(Part::Output, bytes)?;
-        Ok(ChunkOutput {
-            results: results
-                .into_iter()
-                .map(|f| read(f, Part::Output, T::decode_output))
-                .collect(),
-            rest: rest.into_iter().map(read_task).collect(),
-            elapsed: Duration::from_nanos(nanos),
-        })
-    }
-}
-
-impl<T: PortableTask> Serialize for Chunk<RunTask, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.splits, Frames(&self.items, encode_task::<T>)).serialize(serializer)
-    }
-}
-
-impl<'de, T: PortableTask> Deserialize<'de> for Chunk<RunTask, T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (splits, frames): (bool, Vec<&[u8]>) = Deserialize::deserialize(deserializer)?;
-        let items: Result<Vec<T>, TaskError> = frames.into_iter().map(read_task).collect();
-        Ok(Self::new(
-            RunTask::new(),
-            items.map_err(D::Error::custom)?,
-            splits,
-        ))
-    }
-}
-
-/// The [`Step`] of a chunk in a worker: decode the task, and run it.
-struct RunEncoded<T>(PhantomData<fn() -> T>);
-
-impl<T> Clone for RunEncoded<T> {
-    fn clone(&self) -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T: PortableTask> Step<&[u8]> for RunEncoded<T> {
-    type Output = T::Output;
-
-    fn apply(&self, frame: &[u8]) -> Result<T::Output, TaskError> {
-        read_task::<T>(frame).map(Task::run)
-    }
-}
-
-fn write_output<T: PortableTask>(
-    elapsed: Duration,
-    results: &[Result<T::Output, TaskError>],
-    rest: &impl Serialize,
-    buffer: &mut Vec<u8>,
-) -> Result<(), CodecError> {
-    let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-    let results = Frames(
-        results,
-        |result: &Result<T::Output, TaskError>, buffer: &mut Vec<u8>| {
-            let output = result.as_ref().map_err(Clone::clone)?;
-            // Encoding runs the user's code: it may panic.
-            panic::catch(|| T::encode_output(output, buffer))?.map_err(TaskError::from)
-        },
-    );
-    codec::encode(Part::Output, &(nanos, results, rest), buffer)
-}
-
-fn encode_task<T: PortableTask>(task: &T, buffer: &mut Vec<u8>) -> Result<(), TaskError> {
-    panic::catch(|| codec::encode(Part::Task, task, buffer))?.map_err(TaskError::from)
-}
-
-fn read_task<T: PortableTask>(frame: &[u8]) -> Result<T, TaskError> {
-    read(frame, Part::Task, |body| codec::decode(Part::Task, body))
-}
-
-/// Reads a frame, which may be anything.
-fn read<V>(
-    frame: &[u8],
-    part: Part,
-    decode: impl FnOnce(&[u8]) -> Result<V, CodecError>,
-) -> Result<V, TaskError> {
-    match frame.split_first() {
-        Some((&VALUE, body)) => panic::catch(|| decode(body))?.map_err(TaskError::from),
-        Some((&ERROR, body)) => Err(codec::decode(part, body)?),
-        _ => Err(CodecError::decoding::<V>(part, &"a frame is neither value nor error").into()),
-    }
-}
-
-/// Values that are encoded one by one.
-struct Frames<'a, V, F>(&'a [V], F);
-
-/// Frames as they came.
-struct RawFrames<'a>(&'a [&'a [u8]]);
-
-struct Bytes<'a>(&'a [u8]);
-
-impl<V, F> Serialize for Frames<'_, V, F>
-where
-    F: Fn(&V, &mut Vec<u8>) -> Result<(), TaskError>,
-{
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut frames = serializer.serialize_seq(Some(self.0.len()))?;
-        let mut frame = Vec::new();
-        for value in self.0 {
-            frame.clear();
-            frame.push(VALUE);
-            if let Err(error) = (self.1)(value, &mut frame) {
-                frame.clear();
-                frame.push(ERROR);
-                codec::encode(Part::Output, &error, &mut frame).map_err(S::Error::custom)?;
-            }
-            frames.serialize_element(&Bytes(&frame))?;
-        }
-        frames.end()
-    }
-}
-
-impl Serialize for RawFrames<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|frame| Bytes(frame)))
-    }
-}
-
-impl Serialize for Bytes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
-    }
 }

@@ -5,7 +5,7 @@
 //! chunk's results come back in one piece and are given out one by one. A chunk that takes too long
 //! gives back what it has not begun, and that is submitted anew in smaller chunks, in its place.
 
-mod chunk;
+pub(crate) mod chunk;
 pub(crate) mod encoded;
 mod size;
 mod under_way;
@@ -22,7 +22,7 @@ use std::{
 
 pub use self::chunk::{Apply, RunTask, Step};
 use self::{
-    chunk::{Chunk, ChunkOutput},
+    chunk::{Chunk, Results},
     size::Sizer,
     under_way::{Next, Pending, UnderWay},
 };
@@ -94,7 +94,7 @@ where
 {
     pub(crate) fn portable(executor: E, input: I) -> Self {
         Self::new(executor, input, RunTask::new(), |chunk| {
-            Submission::portable(chunk, None, true)
+            Submission::portable_chunk(chunk)
         })
     }
 }
@@ -326,9 +326,7 @@ where
             }
         };
         match done {
-            Ok(output) if output.len() == len => self.accept(output),
-            // Only where it has left the process, and what came back cannot be trusted.
-            Ok(_) => self.fail(len, &encoded::wrong_count::<S::Output>()),
+            Ok(output) => self.accept(output.open()),
             Err(error) => self.fail(len, &error),
         }
         true
@@ -339,14 +337,16 @@ where
         self.ready = errors.into_iter();
     }
 
-    fn accept(&mut self, output: ChunkOutput<I::Item, S::Output>) {
-        let ChunkOutput {
-            results,
+    fn accept(&mut self, output: Results<I::Item, S::Output>) {
+        let Results {
+            done,
             rest,
             elapsed,
         } = output;
-        self.sizer.learn(results.len(), elapsed);
-        self.ready = results.into_iter();
+        if let Some(elapsed) = elapsed {
+            self.sizer.learn(done.len(), elapsed);
+        }
+        self.ready = done.into_iter();
         if rest.is_empty() {
             return;
         }
@@ -359,29 +359,12 @@ where
         // In pieces, in front of what comes after, and so the last piece first.
         let workers = self.executor.capabilities().workers.max(1);
         let size = self.sizer.next(Some(rest.len()), workers);
-        let mut piece = VecDeque::new();
-        for item in rest.into_iter().rev() {
-            let lost = match item {
-                Ok(item) => {
-                    piece.push_front(item);
-                    None
-                }
-                Err(error) => Some(error),
-            };
-            if piece.len() == size || (lost.is_some() && !piece.is_empty()) {
-                self.resubmit(std::mem::take(&mut piece));
-            }
-            if let Some(error) = lost {
-                self.under_way.put_in_front(1, Pending::Refused(error));
-            }
+        let mut rest = rest;
+        while !rest.is_empty() {
+            let piece = rest.split_off(rest.len().saturating_sub(size));
+            let chunk = Chunk::new(self.step.clone(), piece, !self.sizer.is_fixed());
+            self.submit(chunk, true);
         }
-        if !piece.is_empty() {
-            self.resubmit(piece);
-        }
-    }
-
-    fn resubmit(&mut self, piece: VecDeque<I::Item>) {
-        self.submit(Chunk::new(self.step.clone(), piece.into(), true), true);
     }
 
     /// The deadline has passed: whatever is not done becomes an error.

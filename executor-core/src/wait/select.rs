@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{Future, park, spin};
+use crate::{Future, context, park, spin};
 
 /// Futures with keys, to be had back in the order in which they are done.
 ///
@@ -111,6 +111,9 @@ impl<K, F: Future> Select<K, F> {
             }
             if self.help() {
                 continue;
+            }
+            if context::settles() && self.pending().any(Future::would_deadlock) {
+                return None;
             }
             let signals = &self.signals;
             if !spin::moment(|| signals.any.load(Ordering::Acquire)) {

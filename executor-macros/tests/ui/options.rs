@@ -45,4 +45,19 @@ fn no_crate(x: u64) -> u64 {
     x
 }
 
+#[task(crate = "executor_core", codec = "json")]
+fn no_codec(x: u64) -> u64 {
+    x
+}
+
+#[task(crate = "executor_core", codec)]
+fn codec_without_value(x: u64) -> u64 {
+    x
+}
+
+#[task(crate = "executor_core", codec = "compact", codec = "messagepack")]
+fn two_codecs(x: u64) -> u64 {
+    x
+}
+
 fn main() {}

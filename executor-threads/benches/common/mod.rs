@@ -4,5 +4,6 @@
 pub(crate) mod flows;
 pub(crate) mod forks;
 pub(crate) mod maps;
+pub(crate) mod random;
 pub(crate) mod tally;
 pub(crate) mod uneven;

@@ -7,26 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::random::Random;
 use crate::peers::Subject;
-
-/// A linear congruential generator: the same numbers in every run and for each subject.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next number, below `limit`.
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        // Knuth's MMIX constants; the low bits are poor, the high ones are not.
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
 
 /// Tasks of 1 to 100 us, most of them short: 6 us on average.
 ///
@@ -40,15 +22,10 @@ pub(crate) struct Uneven {
 
 impl Uneven {
     pub(crate) fn new(tasks: usize) -> Self {
-        const STEPS: u64 = 1 << 20;
         let nanoseconds_per_iteration = calibrate();
         let mut random = Random::new(7);
         let iterations = (0..tasks)
-            .map(|_| {
-                let uniform = random.below(STEPS) as f64 / STEPS as f64;
-                let microseconds = 1.0 + 99.0 * uniform.powi(18);
-                (microseconds * 1000.0 / nanoseconds_per_iteration) as u64
-            })
+            .map(|_| (random.uneven() * 1000.0 / nanoseconds_per_iteration) as u64)
             .collect();
         Self {
             iterations,

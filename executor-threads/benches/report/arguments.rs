@@ -1,6 +1,9 @@
 use std::env;
 
-use super::{Scale, workloads::Workload};
+use super::{
+    Scale,
+    workload::{OURS, Workload},
+};
 
 /// The command line.
 #[derive(Debug)]
@@ -94,7 +97,7 @@ impl Arguments {
 
     pub(super) fn includes(&self, contender: &str) -> bool {
         self.contenders.is_empty()
-            || contender.starts_with(super::workloads::OURS)
+            || contender.starts_with(OURS)
             || self
                 .contenders
                 .iter()

@@ -1,20 +1,24 @@
 //! How `ratios` measures: one process a sample, subjects in shuffled rounds, medians.
 
-pub(crate) mod allocator;
 pub(crate) mod arguments;
-mod java;
-mod measure;
 mod process;
 mod rounds;
 mod table;
-mod workloads;
+pub(crate) mod workload;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use self::{
     arguments::{Arguments, Mode},
-    java::Java,
     rounds::Rounds,
-    workloads::{Run, Workload},
+    workload::{Run, Workload},
 };
+
+/// How long a sample may take; most take a second or two.
+const LIMIT: Duration = Duration::from_secs(100);
 
 /// How large a workload is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,15 +39,14 @@ impl Scale {
 }
 
 /// Does what the command line says.
-pub(crate) fn run(arguments: &Arguments) {
-    let workloads = workloads::all();
+pub(crate) fn run(workloads: &[Workload], arguments: &Arguments) {
     match &arguments.mode {
         Mode::List => {}
         Mode::Sample {
             workload,
             contender,
-        } => sample(&workloads, workload, contender, arguments),
-        Mode::Table => table(&workloads, arguments),
+        } => sample(workloads, workload, contender, arguments),
+        Mode::Table => table(workloads, arguments),
     }
 }
 
@@ -54,9 +57,22 @@ fn sample(workloads: &[Workload], name: &str, contender: &str, arguments: &Argum
         .and_then(|workload| workload.contenders.iter().find(|it| it.name == contender))
         .expect("the parent asks for what it has in its own list");
     let Run::Here(measure) = contender.run else {
-        unreachable!("java is not run in a child of ours")
+        unreachable!("another program is not run in a child of ours")
     };
+    let what = format!("{} of {name}", contender.name);
+    thread::spawn(move || end_after(LIMIT, &what));
     println!("{}", measure(arguments.scale));
+}
+
+/// Ends this process if it is still there after so long: a subject that hangs is a failure of one sample.
+fn end_after(limit: Duration, what: &str) {
+    let end = Instant::now() + limit;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        // Nobody unparks this thread for good; a stale wake-up only starts the loop again.
+        thread::park_timeout(left);
+    }
+    eprintln!("{what} is not done after {} s", limit.as_secs());
+    std::process::abort();
 }
 
 fn table(workloads: &[Workload], arguments: &Arguments) {
@@ -73,11 +89,7 @@ fn table(workloads: &[Workload], arguments: &Arguments) {
         );
         return;
     }
-    let java = Java::compile();
-    if let Err(reason) = &java {
-        println!("java skipped: {reason}");
-    }
-    let mut rounds = Rounds::new(arguments, java.ok());
+    let mut rounds = Rounds::new(arguments);
     for workload in selected {
         let results = rounds.run(workload);
         table::print(workload, &results, arguments.scale);

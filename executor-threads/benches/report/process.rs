@@ -1,26 +1,7 @@
-//! What the operating system says about this process and about the machine. Only Linux says so much;
+//! What the operating system says about how busy the machine is. Only Linux says so much;
 //! elsewhere there is no answer, and samples are taken as they come.
 
-use std::{fs, io, process};
-
-/// How often the threads of this process other than the main one were switched away from, or went
-/// to sleep, so far.
-pub(crate) fn context_switches_of_others() -> io::Result<u64> {
-    let mut switches = 0;
-    for task in fs::read_dir("/proc/self/task")? {
-        let task = task?;
-        if task.file_name().to_str() == Some(&process::id().to_string()) {
-            continue;
-        }
-        let status = fs::read_to_string(task.path().join("status"))?;
-        switches += status
-            .lines()
-            .filter_map(|line| line.split_once("ctxt_switches:"))
-            .filter_map(|(_, count)| count.trim().parse::<u64>().ok())
-            .sum::<u64>();
-    }
-    Ok(switches)
-}
+use std::fs;
 
 /// The processor time used so far, in clock ticks (10 ms).
 #[derive(Debug, Clone, Copy)]

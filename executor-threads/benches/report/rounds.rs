@@ -11,11 +11,10 @@ use std::{
 use super::{
     Scale,
     arguments::Arguments,
-    java::Java,
     process::Used,
-    workloads::{Contender, Run, Workload},
+    workload::{Contender, Run, Workload},
 };
-use crate::common::uneven::Random;
+use crate::common::random::Random;
 
 /// Up to which part of the machine others may use during a sample.
 const QUIET: f64 = 0.05;
@@ -26,7 +25,6 @@ const ATTEMPTS: usize = 3;
 /// Takes samples, one process each, in rounds whose order is shuffled.
 pub(super) struct Rounds<'a> {
     arguments: &'a Arguments,
-    java: Option<Java>,
     random: Random,
 }
 
@@ -40,19 +38,15 @@ pub(super) struct Results<'a> {
 }
 
 impl<'a> Rounds<'a> {
-    pub(super) const fn new(arguments: &'a Arguments, java: Option<Java>) -> Self {
+    pub(super) const fn new(arguments: &'a Arguments) -> Self {
         Self {
             arguments,
-            java,
             random: Random::new(1),
         }
     }
 
     pub(super) fn run<'w>(&mut self, workload: &'w Workload) -> Vec<Results<'w>> {
-        let takes_part = |contender: &&Contender| {
-            self.arguments.includes(contender.name)
-                && (self.java.is_some() || !matches!(contender.run, Run::Java(_)))
-        };
+        let takes_part = |contender: &&Contender| self.arguments.includes(contender.name);
         let mut results: Vec<_> = workload
             .contenders
             .iter()
@@ -114,12 +108,9 @@ impl<'a> Rounds<'a> {
     }
 
     fn sample(&self, workload: &Workload, contender: &Contender) -> Result<f64, String> {
-        match (contender.run, &self.java) {
-            (Run::Java(pool), Some(java)) => {
-                let tasks = self.arguments.scale.of(1_000_000);
-                read_number(java.command(workload.name, pool, tasks))
-            }
-            _ => {
+        match contender.run {
+            Run::There(program) => read_number(program(workload.name, self.arguments.scale)?),
+            Run::Here(_) => {
                 let program = env::current_exe().map_err(|error| error.to_string())?;
                 let mut command = Command::new(program);
                 if self.arguments.scale == Scale::Full {

@@ -3,7 +3,7 @@
 use super::{
     Scale,
     rounds::Results,
-    workloads::{Contender, Goal, Rival, Unit, Workload},
+    workload::{Contender, Goal, Rival, Unit, Workload},
 };
 
 /// Prints the table of one workload, and whether ours reaches the goals.
@@ -82,7 +82,7 @@ fn verdict(goal: Goal, unit: Unit, ours: &Results<'_>, results: &[Results<'_>]) 
             let ratio = value / rival.median();
             let name = rival.contender.name;
             format!(
-                "at most {limit} x {name}: {ratio:.2}: {}",
+                "at most {limit:.3} x {name}: {ratio:.3}: {}",
                 met(ratio <= limit)
             )
         }
@@ -94,7 +94,7 @@ fn find<'r, 'w>(rival: Rival, unit: Unit, results: &'r [Results<'w>]) -> Option<
     match rival {
         Rival::Named(name) => ran().find(|it| it.contender.name == name),
         Rival::BestInRust => {
-            let is_peer = |it: &Contender| !it.is_ours() && !it.name.starts_with("Java");
+            let is_peer = |it: &Contender| !it.is_ours() && it.is_in_rust();
             let peers = ran().filter(|it| is_peer(it.contender));
             let by_median = |a: &&Results<'_>, b: &&Results<'_>| a.median().total_cmp(&b.median());
             if unit.more_is_better() {

@@ -9,10 +9,11 @@ use std::{
 
 use executor_threads::ThreadPoolExecutor;
 
-use super::{Scale, allocator, process};
+use super::{allocator, switches};
 use crate::{
     common::{flows, forks, maps, uneven::Uneven},
     peers::Subject,
+    report::Scale,
 };
 
 const WORKERS: usize = 2;
@@ -178,9 +179,9 @@ pub(super) fn allocations<S: Subject>(scale: Scale) -> f64 {
 pub(super) fn idle_switches<S: Subject>(scale: Scale) -> f64 {
     let pool = started::<S>();
     pause(Duration::from_millis(scale.of(200)));
-    let before = process::context_switches_of_others();
+    let before = switches::context_switches_of_others();
     pause(Duration::from_millis(scale.of(1000)));
-    let after = process::context_switches_of_others();
+    let after = switches::context_switches_of_others();
     pool.stop();
     match (before, after) {
         (Ok(before), Ok(after)) => (after - before) as f64,

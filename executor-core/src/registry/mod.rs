@@ -1,15 +1,21 @@
 //! The portable tasks that this program knows, by name.
 
+pub(crate) mod init;
+mod table;
+
 use std::{
-    any::TypeId,
+    any::{Any, TypeId},
+    cell::Cell,
     collections::HashMap,
     fmt,
+    rc::Rc,
     sync::{OnceLock, PoisonError, RwLock},
 };
 
+pub use self::table::TaskTable;
 use crate::{
     PortableTask, TaskError, TaskErrorKind,
-    codec::{self, Part},
+    codec::{Codec, Part, Shelf, encode_with},
     map::encoded,
     panic,
 };
@@ -21,6 +27,7 @@ use crate::{
 /// first submission.
 pub struct Registry {
     tasks: RwLock<HashMap<&'static str, Registration>>,
+    is_global: bool,
 }
 
 /// One task of a registry: its name, and how to run it from bytes.
@@ -28,9 +35,46 @@ pub struct Registry {
 pub struct Registration {
     name: &'static str,
     signature: &'static str,
+    codecs: (Codec, Codec),
     type_id: fn() -> TypeId,
-    run: fn(&[u8], &mut Vec<u8>) -> Result<(), TaskError>,
-    run_chunk: fn(&[u8], &mut Vec<u8>) -> Result<(), TaskError>,
+    run: fn(&[u8], &mut dyn Sink) -> Result<(), TaskError>,
+    run_chunk: fn(&[u8], &mut dyn Sink) -> Result<(), TaskError>,
+    run_init: Init,
+}
+
+/// Runs an encoded task as the initializer of a worker, whose state is its output.
+type Init = fn(&[u8]) -> Result<Box<dyn Any>, TaskError>;
+
+/// Where a worker puts the encoded output of a call.
+///
+/// The output is all that was ever put into the buffer, one after the other. A `Vec<u8>` is the sink that
+/// keeps it.
+pub trait Sink {
+    /// What to write onto the end of. It need not be the buffer of the last call, nor hold what that
+    /// held.
+    fn buffer(&mut self) -> &mut Vec<u8>;
+
+    /// One more item of a chunk is in the buffer, complete: it can be sent on, and survives whatever
+    /// happens to the items after it.
+    fn item_done(&mut self) {}
+
+    /// A place for long pieces of the output of a single call. If it was used, all of the output is there,
+    /// and none in the buffer.
+    fn shelf(&mut self) -> Option<Rc<dyn Shelf>> {
+        None
+    }
+}
+
+impl Sink for Vec<u8> {
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        self
+    }
+}
+
+thread_local! {
+    /// Tasks of the global registry that this thread has asked for, by the address of the name that it
+    /// asked with: each submission asks, and entries are never removed.
+    static KNOWN: [Cell<&'static str>; 16] = const { [const { Cell::new("") }; 16] };
 }
 
 /// Two tasks of one program have the same name.
@@ -52,7 +96,10 @@ impl Registry {
     pub fn global() -> &'static Self {
         static GLOBAL: OnceLock<Registry> = OnceLock::new();
         GLOBAL.get_or_init(|| {
-            let registry = Self::new();
+            let registry = Self {
+                is_global: true,
+                ..Self::new()
+            };
             #[cfg(feature = "auto-register")]
             for registration in inventory::iter::<Registration> {
                 if let Err(error) = registry.insert(*registration) {
@@ -68,6 +115,7 @@ impl Registry {
     pub fn new() -> Self {
         Self {
             tasks: RwLock::default(),
+            is_global: false,
         }
     }
 
@@ -81,8 +129,27 @@ impl Registry {
     }
 
     /// Whether a task of this name is known.
+    #[inline]
     pub fn contains(&self, name: &str) -> bool {
-        self.read().contains_key(name)
+        let is_known = || KNOWN.with(|all| is_same(all[slot(name, all.len())].get(), name));
+        // The empty name is what an empty slot holds.
+        (self.is_global && !name.is_empty() && is_known()) || self.look_up(name)
+    }
+
+    #[cold]
+    fn look_up(&self, name: &str) -> bool {
+        let found = self.read().get_key_value(name).map(|(&known, _)| known);
+        if let (Some(known), true) = (found, self.is_global) {
+            KNOWN.with(|all| all[slot(name, all.len())].set(known));
+        }
+        found.is_some()
+    }
+
+    /// The tasks that are known now, with a number for each: for a backend with other processes, which
+    /// makes one at its start, on either side.
+    #[must_use]
+    pub fn table(&self) -> TaskTable {
+        TaskTable::new(self.read().values().copied().collect())
     }
 
     /// The names of all tasks, sorted.
@@ -92,51 +159,27 @@ impl Registry {
         names
     }
 
-    /// A digest of all names and signatures: equal in two programs that understand each other's
+    /// A digest of all names, signatures and codecs: equal in two programs that understand each other's
     /// tasks, and almost certainly different in two that do not.
     pub fn digest(&self) -> u64 {
-        let mut tasks: Vec<_> = self
-            .read()
-            .values()
-            .map(|t| (t.name, t.signature))
-            .collect();
-        tasks.sort_unstable();
-        // FNV-1a: stable over builds and platforms, which the standard hasher is not.
-        let mut digest = 0xcbf2_9ce4_8422_2325_u64;
-        for (name, signature) in tasks {
-            for &byte in name
-                .as_bytes()
-                .iter()
-                .chain(b"\0")
-                .chain(signature.as_bytes())
-                .chain(b"\n")
-            {
-                digest = (digest ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-            }
-        }
-        digest
+        self.table().digest()
     }
 
-    /// Runs the task that `call` names, from its encoded form, and encodes its output onto the end
-    /// of `output`.
+    /// Runs the task that `call` names, from its encoded form, and puts its encoded output into `sink`:
+    /// that of a chunk item by item, so that those survive if a later one brings the process down.
     ///
     /// # Errors
     ///
     /// What a worker reports: an unknown name, an argument or output that the codec refuses, or a
     /// panic.
-    pub fn run(&self, call: &EncodedCall<'_>, output: &mut Vec<u8>) -> Result<(), TaskError> {
+    pub fn run(&self, call: &EncodedCall<'_>, sink: &mut dyn Sink) -> Result<(), TaskError> {
         let found = self.read().get(call.name).copied();
         let Some(registration) = found else {
             return Err(TaskError::new(TaskErrorKind::UnknownTask(
                 call.name.to_owned(),
             )));
         };
-        let run = if call.is_chunk {
-            registration.run_chunk
-        } else {
-            registration.run
-        };
-        run(call.body, output)
+        registration.run(call.is_chunk, call.body, sink)
     }
 
     fn insert(&self, registration: Registration) -> Result<&Self, DuplicateTask> {
@@ -190,9 +233,11 @@ impl Registration {
         Self {
             name: T::NAME,
             signature: T::SIGNATURE,
+            codecs: (T::ARGUMENTS, T::OUTPUT),
             type_id: TypeId::of::<T>,
             run: run_one::<T>,
             run_chunk: encoded::run::<T>,
+            run_init: run_init::<T>,
         }
     }
 
@@ -200,6 +245,11 @@ impl Registration {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn run(&self, is_chunk: bool, body: &[u8], sink: &mut dyn Sink) -> Result<(), TaskError> {
+        let run = if is_chunk { self.run_chunk } else { self.run };
+        run(body, sink)
     }
 }
 
@@ -225,12 +275,41 @@ impl fmt::Display for DuplicateTask {
 
 impl std::error::Error for DuplicateTask {}
 
-fn run_one<T: PortableTask>(body: &[u8], output: &mut Vec<u8>) -> Result<(), TaskError> {
+fn run_one<T: PortableTask>(body: &[u8], sink: &mut dyn Sink) -> Result<(), TaskError> {
+    let shelf = sink.shelf();
+    let buffer = sink.buffer();
+    let start = buffer.len();
     // Decoding and encoding run the user's code too: it may panic like the task itself.
-    panic::catch(|| {
-        let task: T = codec::decode(Part::Task, body)?;
-        T::encode_output(&task.run(), output)?;
+    let result = panic::catch(|| {
+        let task: T = T::ARGUMENTS.decode(Part::Task, body)?;
+        let output = task.run();
+        encode_with(shelf, buffer, |buffer| T::encode_output(&output, buffer))?;
         Ok(())
     })
+    .and_then(|result| result);
+    if result.is_err() {
+        buffer.truncate(start);
+    }
+    result
+}
+
+fn run_init<T: PortableTask>(body: &[u8]) -> Result<Box<dyn Any>, TaskError> {
+    panic::catch(|| {
+        let task: T = T::ARGUMENTS.decode(Part::Task, body)?;
+        T::into_state(task.run())
+    })
     .and_then(|result| result)
+}
+
+/// Where in a table of `size` (a power of two) the answer for a name is kept. By its address: the same
+/// task is asked for with the same literal.
+#[inline]
+fn slot(name: &str, size: usize) -> usize {
+    let address = name.as_ptr().addr();
+    (address ^ (address >> 5) ^ (address >> 11)) & (size - 1)
+}
+
+#[inline]
+fn is_same(known: &str, name: &str) -> bool {
+    known.len() == name.len() && (known.as_ptr() == name.as_ptr() || known == name)
 }

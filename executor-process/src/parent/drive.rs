@@ -1,0 +1,196 @@
+//! A waiter that reads the answer itself.
+//!
+//! Between a worker's answer and a thread that waits for it there is usually the pool's own thread, and
+//! so two wake-ups. A thread that waits for the only task that a worker has takes the place of the pool's
+//! thread for that one worker: it blocks in the worker's pipe. The pipe wakes it on the worker's own
+//! core, which is the quickest way there is to wake anybody.
+//!
+//! Meanwhile the pool's thread does not watch that pipe, but it still sees the worker's end, and time
+//! limits. It goes on not to watch it for a moment, since a thread that has waited like this once will do so
+//! again, and each change of what is watched is a system call. Until then it looks every millisecond
+//! itself, and a future that is waited for in another way says so.
+//!
+//! Whoever else takes the task away from the worker, by a cancellation, say, or because the worker
+//! is dead, wakes the driver.
+
+use std::{
+    cell::OnceCell,
+    os::fd::OwnedFd,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use executor_core::JobKey;
+
+use super::{Shared, effects::Effects, link::Link, state::State};
+use crate::os::linux::{EventFd, wait_readable};
+
+/// How long a worker stays unwatched after a waiter has read its answer.
+const LINGER: Duration = Duration::from_millis(3);
+
+/// The worker that is being driven.
+struct Driven {
+    index: usize,
+    id: u64,
+    job: JobKey,
+}
+
+/// Reads the answer to `job` on this thread, if nothing else is to be read from its worker.
+pub(super) fn drive(
+    shared: &Shared,
+    job: JobKey,
+    is_done: &dyn Fn() -> bool,
+    deadline: Option<Instant>,
+) {
+    let Some(interrupt) = interrupt_of_this_thread() else {
+        return;
+    };
+    interrupt.clear();
+    let Some((driven, replies)) = shared.state().begin_drive(job, &interrupt) else {
+        return;
+    };
+    let mut effects = Effects::default();
+    loop {
+        let now = Instant::now();
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+        if is_done() || left.is_some_and(|left| left.is_zero()) {
+            break;
+        }
+        if wait_readable(&*replies, interrupt.fd(), left).is_err() {
+            break;
+        }
+        let goes_on = shared.state().read_driven(&driven, &mut effects);
+        effects.carry_out(shared);
+        if !goes_on {
+            break;
+        }
+    }
+    let is_needed = shared.state().end_drive(&driven);
+    if is_needed {
+        shared.reactor.wake();
+    }
+}
+
+impl State {
+    /// Whether a waiter reads this worker's answers.
+    pub(super) fn is_driven(&self, index: usize) -> bool {
+        self.workers
+            .get(index)
+            .and_then(Option::as_ref)
+            .is_some_and(|worker| worker.driver.is_some())
+    }
+
+    fn begin_drive(
+        &mut self,
+        job: JobKey,
+        interrupt: &Arc<EventFd>,
+    ) -> Option<(Driven, Arc<OwnedFd>)> {
+        if !self.queue.is_empty() || self.busy() != 1 {
+            // There is more to be seen to than one answer.
+            return None;
+        }
+        let (index, worker) = self
+            .workers
+            .iter_mut()
+            .enumerate()
+            .find_map(|(index, slot)| {
+                let worker = slot.as_mut()?;
+                let is_only = worker.flights.len() == 1 && worker.place_of(job) == Some(0);
+                (is_only && worker.is_ready() && worker.driver.is_none()).then_some((index, worker))
+            })?;
+        worker.watch(false);
+        let Link::Shared(link) = &worker.link else {
+            return None;
+        };
+        let replies = Arc::clone(&link.replies);
+        worker.driver = Some(Arc::clone(interrupt));
+        let driven = Driven {
+            index,
+            id: worker.id,
+            job,
+        };
+        Some((driven, replies))
+    }
+
+    /// Reads what has come. False if there is nothing more to wait for here.
+    fn read_driven(&mut self, driven: &Driven, effects: &mut Effects) -> bool {
+        let Some(Some(worker)) = self.workers.get(driven.index) else {
+            return false;
+        };
+        if worker.id != driven.id {
+            return false;
+        }
+        self.read_as_driver(driven.index, Instant::now(), effects);
+        self.workers
+            .get(driven.index)
+            .and_then(Option::as_ref)
+            .is_some_and(|worker| worker.place_of(driven.job).is_some() && !worker.is_closed)
+    }
+
+    /// Gives the worker back. True if the pool's thread has something to do for it.
+    fn end_drive(&mut self, driven: &Driven) -> bool {
+        let Some(Some(worker)) = self.workers.get_mut(driven.index) else {
+            return false;
+        };
+        if worker.id != driven.id {
+            return false;
+        }
+        worker.driver = None;
+        if !worker.flights.is_empty() {
+            worker.watch(true);
+        }
+        let is_due = worker
+            .retires_after
+            .is_some_and(|most| worker.served >= most)
+            || self
+                .settings
+                .max_resident
+                .is_some_and(|most| worker.link.resident() > most);
+        let is_first = self.driven_until.is_none();
+        self.driven_until = Instant::now().checked_add(LINGER);
+        self.intake.is_asleep() && (is_first || !self.queue.is_empty() || !self.is_open() || is_due)
+    }
+
+    /// Has the pool's thread watch workers again that waiters have left to themselves.
+    pub(super) fn watch_again(&mut self, now: Instant) {
+        let Some(until) = self.driven_until else {
+            return;
+        };
+        let is_over = now >= until;
+        if is_over {
+            self.driven_until = None;
+        }
+        for worker in self.workers.iter_mut().flatten() {
+            if is_over || !worker.flights.is_empty() {
+                worker.watch(true);
+            }
+        }
+    }
+
+    /// Somebody waits for this job who does not read the answer.
+    pub(super) fn watch_worker_of(&mut self, job: JobKey) {
+        if self.driven_until.is_none() {
+            return;
+        }
+        for worker in self.workers.iter_mut().flatten() {
+            if worker.place_of(job).is_some() {
+                worker.watch(true);
+            }
+        }
+    }
+}
+
+/// What wakes this thread while it drives; `None` if there can be no such thing.
+fn interrupt_of_this_thread() -> Option<Arc<EventFd>> {
+    thread_local! {
+        static INTERRUPT: OnceCell<Option<Arc<EventFd>>> = const { OnceCell::new() };
+    }
+    INTERRUPT
+        .try_with(|interrupt| {
+            interrupt
+                .get_or_init(|| EventFd::new().ok().map(Arc::new))
+                .clone()
+        })
+        .ok()
+        .flatten()
+}

@@ -1,0 +1,200 @@
+//! A worker's connection through pipes and shared memory.
+
+use std::{io, os::fd::OwnedFd, sync::Arc};
+
+use super::{Input, Output};
+use crate::{
+    os::linux::{self, WorkerEnds},
+    wire::{
+        frame::{self, FromWorker, PART_HEADER},
+        inbox::Inbox,
+        page::{self, Page, RING},
+    },
+};
+
+/// So much is written at once, at the most.
+const BATCH: usize = 32 * 1024;
+
+/// Takes the descriptors that the parent has sent, and serves.
+pub(super) fn serve() -> io::Result<()> {
+    let ends = WorkerEnds::take(page::LEN)?;
+    let page = Arc::new(Page::new(ends.memory));
+    let mut input = Tasks {
+        fd: ends.tasks,
+        // The parent is trusted, but for the address space of this process.
+        inbox: Inbox::new(u32::MAX as usize),
+    };
+    let output = Journal {
+        fd: ends.replies,
+        page: Arc::clone(&page),
+        unsent: Vec::new(),
+        committed: 0,
+        sent: 0,
+        open: None,
+        part: Vec::new(),
+        held_since: None,
+    };
+    super::serve(
+        &mut input,
+        output,
+        Box::new(move |seq| page.stop_requested(seq)),
+    )
+}
+
+struct Tasks {
+    fd: OwnedFd,
+    inbox: Inbox,
+}
+
+impl Input for Tasks {
+    fn next(
+        &mut self,
+        idle: &mut dyn FnMut() -> io::Result<()>,
+    ) -> io::Result<Option<(u8, &[u8])>> {
+        let (kind, body) = loop {
+            if let Some(frame) = self.inbox.next()? {
+                break frame;
+            }
+            if self.inbox.is_empty() {
+                idle()?;
+            }
+            match linux::read(&self.fd, self.inbox.room())? {
+                Some(0) => return Ok(None),
+                Some(count) => self.inbox.filled(count),
+                None => {}
+            }
+        };
+        Ok(Some((kind, self.inbox.body(body))))
+    }
+}
+
+/// The stream of answers; see the protocol.
+struct Journal {
+    fd: OwnedFd,
+    page: Arc<Page>,
+    /// What is in the ring and was not written to the pipe.
+    unsent: Vec<u8>,
+    committed: u64,
+    sent: u64,
+    /// The task whose part is being collected.
+    open: Option<u64>,
+    /// The results of that part.
+    part: Vec<u8>,
+    held_since: Option<u64>,
+}
+
+impl Output for Journal {
+    fn now(&self) -> u64 {
+        linux::monotonic_nanos()
+    }
+
+    fn start(&mut self, seq: u64, now: u64) -> io::Result<bool> {
+        Ok(self.page.start(seq, now))
+    }
+
+    fn part(&mut self, seq: u64, results: &[u8]) -> io::Result<()> {
+        let header = PART_HEADER as u64;
+        let len = self.part.len() as u64 + results.len() as u64;
+        let unsent = self.committed - self.sent;
+        if self.open != Some(seq) || unsent + header + len > RING {
+            self.close_part()?;
+            if self.unsent.len() as u64 + header + results.len() as u64 > RING {
+                self.flush()?;
+            }
+            if header + results.len() as u64 > RING {
+                return self.send(
+                    &FromWorker::Part {
+                        seq,
+                        bytes: results,
+                    },
+                    self.now(),
+                );
+            }
+            self.open = Some(seq);
+        }
+        let start = self.committed + header + self.part.len() as u64;
+        self.page.reserve(start + results.len() as u64);
+        self.page.put(start, results);
+        self.part.extend_from_slice(results);
+        self.page.note_open(self.committed, self.part.len() as u64);
+        Ok(())
+    }
+
+    fn send(&mut self, frame: &FromWorker<'_>, now: u64) -> io::Result<()> {
+        self.close_part()?;
+        let start = self.unsent.len();
+        frame.write(&mut self.unsent);
+        let len = (self.unsent.len() - start) as u64;
+        if start as u64 + len > RING {
+            // The older ones leave the ring before it is written over.
+            let newest = self.unsent.split_off(start);
+            self.flush()?;
+            self.unsent = newest;
+        }
+        self.held_since.get_or_insert(now);
+        let end = self.committed + len;
+        self.page.reserve(end);
+        if len > RING {
+            self.page.rebase(end);
+            self.committed = end;
+            self.write_unsent()?;
+            self.page.commit(end);
+            return Ok(());
+        }
+        let start = self.unsent.len() - len as usize;
+        self.page.put(self.committed, &self.unsent[start..]);
+        self.committed = end;
+        self.page.commit(end);
+        if self.unsent.len() >= BATCH {
+            self.write_unsent()?;
+        }
+        Ok(())
+    }
+
+    fn held_since(&self) -> Option<u64> {
+        self.held_since
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.close_part()?;
+        self.write_unsent()
+    }
+
+    fn note_memory(&mut self) -> io::Result<()> {
+        self.page.note_resident(linux::resident_bytes()?);
+        Ok(())
+    }
+}
+
+impl Journal {
+    /// Makes a frame of the part that is being collected.
+    fn close_part(&mut self) -> io::Result<()> {
+        let Some(seq) = self.open.take() else {
+            return Ok(());
+        };
+        let header = frame::part_header(seq, self.part.len());
+        self.page.put(self.committed, &header);
+        self.unsent.extend_from_slice(&header);
+        self.unsent.append(&mut self.part);
+        self.committed = self.sent + self.unsent.len() as u64;
+        self.page.commit(self.committed);
+        if self.unsent.len() >= BATCH {
+            self.write_unsent()?;
+        }
+        Ok(())
+    }
+
+    fn write_unsent(&mut self) -> io::Result<()> {
+        let mut rest = &self.unsent[..];
+        while !rest.is_empty() {
+            // The worker's end blocks.
+            let count = linux::write(&self.fd, rest)?.unwrap_or(0);
+            rest = &rest[count..];
+        }
+        self.sent += self.unsent.len() as u64;
+        self.unsent.clear();
+        self.unsent.shrink_to(4 * BATCH);
+        self.held_since = None;
+        Ok(())
+    }
+}
