@@ -163,6 +163,7 @@ enum Cause {
     /// No workers were asked for.
     NoWorkers,
     /// The backend's own error.
+    #[cfg(any(feature = "process", feature = "threads"))]
     Refused(Box<dyn Error + Send + Sync>),
 }
 
@@ -205,6 +206,7 @@ impl fmt::Display for OpenError {
         write!(f, "cannot start the backend `{}`: ", self.backend)?;
         match &self.cause {
             Cause::NoWorkers => f.write_str("0 workers were asked for, and it needs at least 1"),
+            #[cfg(any(feature = "process", feature = "threads"))]
             Cause::Refused(error) => error.fmt(f),
         }
     }
@@ -214,6 +216,7 @@ impl Error for OpenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.cause {
             Cause::NoWorkers => None,
+            #[cfg(any(feature = "process", feature = "threads"))]
             Cause::Refused(error) => Some(&**error),
         }
     }

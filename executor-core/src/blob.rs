@@ -144,7 +144,11 @@ impl fmt::Debug for Blob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let start = &self[..self.len().min(8)];
         write!(f, "Blob({} bytes: {start:?}", self.len())?;
-        f.write_str(if start.len() < self.len() { " ..)" } else { ")" })
+        f.write_str(if start.len() < self.len() {
+            " ..)"
+        } else {
+            ")"
+        })
     }
 }
 

@@ -174,6 +174,16 @@ fn portable_task(options: &Options, function: &Function) -> TokenStream {
     let arguments = codec(options, stored);
     let output = codec(options, [&function.output]);
     let Coding { encode, decode } = Coding::of_output(options, function);
+    // The bytes are the output, and nothing needs to be decoded of them.
+    let decode_encoded = matches!(function.output_bytes, Some(Bytes::Plain)).then(|| {
+        quote! {
+            fn decode_encoded(
+                output: #krate::codec::Encoded,
+            ) -> ::core::result::Result<Self::Output, #krate::codec::CodecError> {
+                output.into_byte_string(Self::OUTPUT)
+            }
+        }
+    });
     quote! {
         impl #krate::PortableTask for #name {
             const NAME: &'static str = #full_name;
@@ -193,6 +203,8 @@ fn portable_task(options: &Options, function: &Function) -> TokenStream {
             ) -> ::core::result::Result<Self::Output, #krate::codec::CodecError> {
                 #decode
             }
+
+            #decode_encoded
 
             fn into_state(
                 output: Self::Output,

@@ -6,6 +6,7 @@ use crate::{
     BuildError, BuildErrorKind, ProcessPoolExecutor, WorkerProgram, init,
     parent::{Settings, Shared},
     program::Program,
+    wire::LONGEST_FRAME,
     worker,
 };
 
@@ -90,8 +91,11 @@ pub enum WorkerStderr {
     /// It goes nowhere.
     Discard,
     /// It is given to this function, as it comes, on the pool's thread for callbacks.
-    Capture(Arc<dyn Fn(&[u8]) + Send + Sync>),
+    Capture(StderrSink),
 }
+
+/// A function that takes what workers write.
+pub type StderrSink = Arc<dyn Fn(&[u8]) + Send + Sync>;
 
 impl ProcessPoolBuilder {
     pub(crate) fn new() -> Self {
@@ -143,7 +147,7 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// Has workers run another program than this one, which then need not call [`init`](crate::init).
+    /// Has workers run another program than this one, which then need not call [`init`](crate::init()).
     pub fn worker_program(mut self, program: WorkerProgram) -> Self {
         self.program = Program::Other(program);
         self
@@ -244,7 +248,7 @@ impl ProcessPoolBuilder {
     /// # Errors
     ///
     /// [`NotInitialized`](BuildErrorKind::NotInitialized) if this program has not called
-    /// [`init`](crate::init), and does not name another; or if a setting makes no sense.
+    /// [`init`](crate::init()), and does not name another; or if a setting makes no sense.
     pub fn build(self) -> Result<ProcessPoolExecutor, BuildError> {
         if worker::is_unheeded_worker() {
             worker::refuse();
@@ -280,7 +284,7 @@ impl ProcessPoolBuilder {
                 "a worker that may run 0 tasks is of no use; at least 1 is needed",
             ));
         }
-        if self.max_frame < 1024 || self.max_frame > u32::MAX as usize - 64 {
+        if self.max_frame < 1024 || self.max_frame > LONGEST_FRAME {
             return Err(BuildError::setting(
                 "max_message",
                 format!(

@@ -30,7 +30,7 @@
 //!
 //!     let error = doomed.error().ok_or("it should not have come back")?;
 //!     let death = error.worker_death().ok_or("its worker should have died")?;
-//!     println!("{death}"); // signal: 6 (SIGABRT), pid 4711, after 213 us
+//!     println!("{death}"); // signal: 6 (SIGABRT), pid 4711, after 213.4µs
 //!     Ok(()) // drop = finish what was accepted, then end the workers
 //! }
 //! ```
@@ -139,7 +139,7 @@ mod wire;
 mod worker;
 
 pub use self::{
-    builder::{OnCrash, OnFull, ProcessPoolBuilder, WorkerStderr},
+    builder::{OnCrash, OnFull, ProcessPoolBuilder, StderrSink, WorkerStderr},
     error::{BuildError, BuildErrorKind},
     init::init,
     pool::ProcessPoolExecutor,

@@ -36,7 +36,7 @@ impl ProcessPoolExecutor {
     /// # Errors
     ///
     /// If `workers` is 0, or more than there can be, or if this program has not called
-    /// [`init`](crate::init).
+    /// [`init`](crate::init()).
     pub fn new(workers: usize) -> Result<Self, BuildError> {
         Self::builder().max_workers(workers).build()
     }

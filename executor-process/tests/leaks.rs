@@ -45,7 +45,7 @@ mod linux {
         time::Duration,
     };
 
-    use executor_core::{Executor as _, ExecutorExt as _, TaskErrorKind, context};
+    use executor_core::{Executor as _, ExecutorExt as _, TaskError, TaskErrorKind, context};
     use executor_macros::task;
     use executor_process::ProcessPoolExecutor;
     use libtest_mimic::Trial;
@@ -56,12 +56,14 @@ mod linux {
         guard::{Bench, add, check_serves, eventually, pass, settle, step},
         latch::Tally,
         procfs,
-        tasks::{Crash, crash, double},
+        tasks::{Crash, crash, double, note},
     };
 
     pub(super) fn add_to(trials: &mut Vec<Trial>) {
         add(trials, "leaks::thousand_crashes", thousand_crashes);
         add(trials, "leaks::storm", storm);
+        add(trials, "leaks::storm_of_waiters", storm_of_waiters);
+        add(trials, "leaks::storm_of_maps", storm_of_maps);
         add(trials, "leaks::two_hundred_pools", two_hundred_pools);
     }
 
@@ -93,12 +95,34 @@ mod linux {
         pages * rustix::param::page_size() as u64
     }
 
-    /// As many as before, once the last has been cleared away.
+    impl Holdings {
+        /// What there is once nothing changes any more: threads may be ending.
+        fn settled() -> Self {
+            let mut last = Self::now();
+            let mut unchanged = 0;
+            while unchanged < 20 {
+                pass(Duration::from_millis(2));
+                let now = Self::now();
+                unchanged = if now == last { unchanged + 1 } else { 0 };
+                last = now;
+            }
+            last
+        }
+
+        fn is_within(self, before: Self) -> bool {
+            self.descriptors <= before.descriptors
+                && self.threads <= before.threads
+                && self.children <= before.children
+                && self.zombies <= before.zombies
+        }
+    }
+
+    /// No more than before, once the last has been cleared away.
     #[track_caller]
     fn check_holdings(before: Holdings) {
         let mut now = Holdings::now();
-        for _ in 0..2000 {
-            if now == before {
+        for _ in 0..5000 {
+            if now.is_within(before) {
                 return;
             }
             pass(Duration::from_millis(1));
@@ -129,14 +153,14 @@ mod linux {
             let died = futures
                 .into_iter()
                 .map(|future| settle("a task that crashes", future).unwrap_err())
-                .filter(executor_core::TaskError::is_worker_died)
+                .filter(TaskError::is_worker_died)
                 .count();
             assert_eq!(died as u64, count);
             wait_until_complete(&pool, 2);
             check_serves(&pool);
         };
         crash_often(0..100);
-        let (before, used) = (Holdings::now(), resident());
+        let (before, used) = (Holdings::settled(), resident());
         for hundred in 1..11 {
             crash_often(100 * hundred..100 * (hundred + 1));
         }
@@ -230,7 +254,8 @@ mod linux {
             while !is_over.load(Ordering::Relaxed) {
                 pass(Duration::from_micros(5_000 + random.next() % 20_000));
                 let pids = pool.worker_pids();
-                if !pids.is_empty() {
+                // Five in a row that are shot in their boot would break the pool.
+                if pool.stats().workers > 0 && !pids.is_empty() {
                     let pid = pids[random.next() as usize % pids.len()];
                     procfs::signal(pid, Signal::KILL);
                     killed.insert(pid);
@@ -306,12 +331,115 @@ mod linux {
         check_serves(&pool);
     }
 
+    /// The worker that was shot with a task, or `None` if the task gave its number.
+    #[track_caller]
+    fn victim_of(number: u64, result: Result<u64, TaskError>) -> Option<u32> {
+        match result {
+            Ok(answer) => {
+                assert_eq!(answer, number);
+                None
+            }
+            Err(error) => {
+                let TaskErrorKind::WorkerDied(death) = error.kind() else {
+                    panic!("task {number}: {error:?}");
+                };
+                assert!(
+                    death.status.contains("signal: 9"),
+                    "task {number}: {death:?}"
+                );
+                death.pid
+            }
+        }
+    }
+
+    /// Whoever gave a result ran once, and each that did not was shot, alone.
+    #[track_caller]
+    fn check_shots(tally: &Tally, victims: &[(u64, Option<u32>)], killed: &BTreeSet<u32>) {
+        let mut runs = BTreeMap::<u64, usize>::new();
+        for number in tally.all() {
+            *runs.entry(number).or_default() += 1;
+        }
+        let mut shot = BTreeSet::new();
+        for (number, victim) in victims {
+            let ran = runs.get(number).copied().unwrap_or(0);
+            match victim {
+                None => assert_eq!(ran, 1, "runs of task {number}"),
+                Some(pid) => {
+                    assert!(ran <= 1, "task {number} ran {ran} times");
+                    assert!(killed.contains(pid), "nobody has shot {pid}");
+                    assert!(shot.insert(*pid), "{pid} took two tasks with it");
+                }
+            }
+        }
+        let (workers, tasks) = (killed.len(), shot.len());
+        println!("{workers} workers were shot, {tasks} tasks with them");
+    }
+
+    /// Each waits for each task, and so reads the answers of the workers itself.
+    fn storm_of_waiters(bench: &Bench) {
+        const EACH: u64 = 1500;
+        let tally = bench.tally("runs");
+        for workers in [1, 3] {
+            let pool = bench.pool(workers);
+            let is_over = Arc::new(AtomicBool::new(false));
+            let hunter = hunt(pool.clone(), Arc::clone(&is_over));
+            step("the storm of waiters");
+            let victims: Vec<_> = thread::scope(|scope| {
+                let waiters: Vec<_> = (0..workers as u64)
+                    .map(|waiter| {
+                        let base = 100_000 * workers as u64 + EACH * waiter;
+                        let (pool, tally) = (&pool, &tally);
+                        scope.spawn(move || {
+                            let call = |number| {
+                                let future = pool.submit(note::task(tally.clone(), number));
+                                let result = settle("a task in the storm", future.unwrap());
+                                (number, victim_of(number, result))
+                            };
+                            (base..base + EACH).map(call).collect::<Vec<_>>()
+                        })
+                    })
+                    .collect();
+                let join = |waiter: thread::ScopedJoinHandle<'_, _>| waiter.join().unwrap();
+                waiters.into_iter().flat_map(join).collect()
+            });
+            is_over.store(true, Ordering::Relaxed);
+            check_shots(&tally, &victims, &hunter.join().unwrap());
+            check_serves(&pool);
+        }
+    }
+
+    /// A chunk whose worker is shot loses one item; those before it count, those behind it run elsewhere.
+    fn storm_of_maps(bench: &Bench) {
+        let tally = bench.tally("runs");
+        let pool = bench.pool(3);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let hunter = hunt(pool.clone(), Arc::clone(&is_over));
+        let mut victims = Vec::new();
+        for round in 0..4 {
+            step("a map in the storm");
+            let numbers = 5000 * round..5000 * (round + 1);
+            let tasks = numbers
+                .clone()
+                .map(|number| note::task(tally.clone(), number));
+            let results = pool.map(tasks).chunk(40 * round as usize + 1);
+            victims.extend(
+                numbers
+                    .zip(results)
+                    .map(|(number, result)| (number, victim_of(number, result))),
+            );
+        }
+        assert_eq!(victims.len(), 20_000);
+        is_over.store(true, Ordering::Relaxed);
+        check_shots(&tally, &victims, &hunter.join().unwrap());
+        check_serves(&pool);
+    }
+
     fn two_hundred_pools(bench: &Bench) {
         let mut before = Holdings::now();
         for round in 0..205 {
             if round == 5 {
                 // With what a thread that waits keeps from its first time on.
-                before = Holdings::now();
+                before = Holdings::settled();
             }
             let pool = bench.pool(2);
             if round % 2 == 0 {

@@ -59,12 +59,13 @@ fn default_features() -> Outcome<Verdict> {
 
 /// The test targets that are suites: thousands of trials, which take seconds in one process and minutes in
 /// one process each; or trials that start and kill processes of their own, and count what is left.
-const SUITES: [&str; 10] = [
+const SUITES: [&str; 11] = [
     "broken_processes",
     "conformance",
     "custom_executor",
     "faults",
     "inline",
+    "large",
     "leaks",
     "manual",
     "orphans",

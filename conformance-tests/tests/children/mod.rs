@@ -1,12 +1,12 @@
 //! A small pool of processes, and the ways in which it can be wrong: a thread for each worker, one task on
 //! its way at a time.
 
+mod process;
 pub(crate) mod worker;
 
 use std::{
     collections::VecDeque,
-    fmt, io,
-    process::{ChildStdin, ChildStdout, Command, Stdio},
+    fmt,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -19,7 +19,10 @@ use executor_core::{
     Timeout, Unsupported, WorkerDeath, context,
 };
 
-use self::worker::{Call, Link};
+use self::{
+    process::Process,
+    worker::{Call, Link},
+};
 
 /// What is wrong with a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -534,97 +537,5 @@ impl fmt::Debug for Pool {
         f.debug_struct("Pool")
             .field("defect", &self.0.shared.defect)
             .finish_non_exhaustive()
-    }
-}
-
-/// The parent's side of a worker.
-struct Process {
-    link: Arc<Mutex<Link>>,
-    output: ChildStdout,
-    /// Collects the end of what it writes to its standard error.
-    errors: JoinHandle<String>,
-}
-
-impl Process {
-    fn start(
-        index: usize,
-        initializer: Option<&initialize>,
-        defect: Defect,
-    ) -> Result<Self, String> {
-        let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
-        let lingers = defect == Defect::Outlives;
-        let mut child = command
-            .env(worker::VARIABLE, format!("{index}:{lingers}"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("no worker can be started: {error}"))?;
-        let output = child.stdout.take().expect("its output is piped");
-        let mut stderr = child.stderr.take().expect("its standard error is piped");
-        let errors = thread::spawn(move || worker::tail(&mut stderr));
-        let input: ChildStdin = child.stdin.take().expect("its input is piped");
-        let mut process = Self {
-            link: Arc::new(Mutex::new(Link {
-                child,
-                input: Some(input),
-            })),
-            output,
-            errors,
-        };
-        match process.initialize(initializer) {
-            Ok(Ok(())) => Ok(process),
-            Ok(Err(cause)) => Err(format!("the initializer failed: {cause}")),
-            Err(_) => {
-                let death = process.bury();
-                Err(format!("a worker died at its start: {death}"))
-            }
-        }
-    }
-
-    fn initialize(&mut self, initializer: Option<&initialize>) -> io::Result<Result<(), String>> {
-        self.link().initialize(initializer)?;
-        worker::answer_to_initialize(&mut self.output)
-    }
-
-    /// Runs a call; an error says that the worker has died, `started` whether it had begun, and
-    /// `partial` how far it was.
-    fn call(
-        &mut self,
-        call: &Call,
-        started: &mut bool,
-        partial: &mut Vec<u8>,
-    ) -> io::Result<Result<Vec<u8>, TaskError>> {
-        self.link().call(call)?;
-        worker::answer(&mut self.output, started, partial)
-    }
-
-    fn has_died(&mut self) -> bool {
-        !matches!(self.link().child.try_wait(), Ok(None))
-    }
-
-    /// Waits for a worker that has died.
-    fn bury(self) -> WorkerDeath {
-        let mut link = self.link();
-        link.kill();
-        let status = link.child.wait();
-        let mut death = WorkerDeath::new(
-            status.map_or_else(|error| error.to_string(), |status| status.to_string()),
-        );
-        death.pid = Some(link.child.id());
-        drop(link);
-        death.stderr_tail = self.errors.join().unwrap_or_default();
-        death
-    }
-
-    /// Has an idle worker end.
-    fn end(self) {
-        let mut link = self.link();
-        link.input = None;
-        drop(link.child.wait());
-    }
-
-    fn link(&self) -> MutexGuard<'_, Link> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

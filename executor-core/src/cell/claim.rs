@@ -346,10 +346,10 @@ impl CellRef {
         if !self.header().state.borrow() {
             return None;
         }
-        // SAFETY: under BORROWED the task stays in the stage, and nobody changes it.
         let result = panic::catch(|| {
-            encode_with(shelf, buffer, |buffer| unsafe {
-                (portable.encode)(self.0, buffer)
+            encode_with(shelf, buffer, |buffer| {
+                // SAFETY: under BORROWED the task stays in the stage, and nobody changes it.
+                unsafe { (portable.encode)(self.0, buffer) }
             })
         });
         if self.header().state.unborrow() {

@@ -421,6 +421,10 @@ impl StartedJob {
     /// # Panics
     ///
     /// If there is an output, and the task cannot leave the process.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "dropped callbacks are called, where that may be done"
+    )]
     pub fn settle(self, result: Result<Encoded, TaskError>) -> Option<Callbacks> {
         let portable = self.cell.portable_vtable();
         let cell = self.into_cell();

@@ -365,6 +365,8 @@ fn decode_output<T: PortableTask>(encoded: Encoded) -> Result<T::Output, TaskErr
     decoded(|| T::decode_encoded(encoded))
 }
 
-fn decoded<Output>(decode: impl FnOnce() -> Result<Output, CodecError>) -> Result<Output, TaskError> {
+fn decoded<Output>(
+    decode: impl FnOnce() -> Result<Output, CodecError>,
+) -> Result<Output, TaskError> {
     panic::catch(decode).and_then(|decoded| decoded.map_err(TaskError::from))
 }

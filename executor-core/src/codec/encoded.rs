@@ -1,6 +1,6 @@
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
-use super::shelf::LONG;
+use super::{Codec, CodecError, Part, bytes, shelf::LONG};
 use crate::blob;
 
 /// An encoded output, as a backend hands it over: the bytes, or where they are.
@@ -28,8 +28,8 @@ pub trait Held: Send {
         self.len() == 0
     }
 
-    /// Copies the bytes from `from` on to the end of `bytes`.
-    fn append_to(&self, from: usize, bytes: &mut Vec<u8>);
+    /// Copies the bytes of this range to the end of `bytes`; what is beyond them is left out.
+    fn append_to(&self, range: Range<usize>, bytes: &mut Vec<u8>);
 }
 
 impl Encoded {
@@ -46,6 +46,51 @@ impl Encoded {
             Place::Here(bytes) => bytes.into_vec(),
             Place::Held(held) => copy(&**held, Vec::new()),
         }
+    }
+
+    /// The byte string that `codec` has encoded here, in a vector of its own.
+    ///
+    /// # Errors
+    ///
+    /// When it is something else.
+    pub fn into_byte_string(mut self, codec: Codec) -> Result<Vec<u8>, CodecError> {
+        let head = self.head();
+        let Some(start) = codec.start_of_bytes(&head, self.len()) else {
+            return self.read(|encoded| {
+                let decoded = codec.decode::<ByteString>(Part::Output, encoded);
+                decoded.map(|decoded| decoded.0)
+            });
+        };
+        // Nothing is copied twice, and least of all into memory that is new.
+        Ok(match &mut self.0 {
+            Place::Here(here) => {
+                let mut here = std::mem::take(here).into_vec();
+                here.drain(..start);
+                here
+            }
+            Place::Held(held) => {
+                let mut copy = Vec::new();
+                held.append_to(start..held.len(), &mut copy);
+                copy
+            }
+        })
+    }
+
+    fn len(&self) -> usize {
+        match &self.0 {
+            Place::Here(bytes) => bytes.len(),
+            Place::Held(held) => held.len(),
+        }
+    }
+
+    /// The first bytes.
+    fn head(&self) -> Vec<u8> {
+        let mut head = Vec::with_capacity(HEAD);
+        match &self.0 {
+            Place::Here(bytes) => head.extend_from_slice(&bytes[..bytes.len().min(HEAD)]),
+            Place::Held(held) => held.append_to(0..HEAD, &mut head),
+        }
+        head
     }
 
     /// Has the bytes read. [`Blob`](crate::Blob)s that are decoded from them keep them, and copy nothing.
@@ -83,16 +128,20 @@ impl From<Vec<u8>> for Encoded {
 
 impl std::fmt::Debug for Encoded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let len = match &self.0 {
-            Place::Here(bytes) => bytes.len(),
-            Place::Held(held) => held.len(),
-        };
-        f.debug_struct("Encoded").field("len", &len).finish()
+        f.debug_struct("Encoded").field("len", &self.len()).finish()
     }
 }
 
+/// Bytes that come in another form than usual, or do not come.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct ByteString(#[serde(with = "bytes")] Vec<u8>);
+
+/// A byte string begins with no more bytes than these, which say how long it is.
+const HEAD: usize = 9;
+
 fn copy(held: &dyn Held, mut bytes: Vec<u8>) -> Vec<u8> {
-    held.append_to(0, &mut bytes);
+    held.append_to(0..held.len(), &mut bytes);
     bytes
 }
 

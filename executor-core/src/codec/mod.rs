@@ -23,11 +23,11 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
+pub(crate) use self::shelf::encode_with;
 pub use self::{
     encoded::{Encoded, Held},
     shelf::Shelf,
 };
-pub(crate) use self::shelf::encode_with;
 
 /// How the values of a task become bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,6 +83,25 @@ impl Codec {
         } else {
             Self::MessagePack
         }
+    }
+
+    /// Where a byte string begins that fills all of `len` bytes, the first of which are `head`; `None` if
+    /// something else does.
+    pub(crate) fn start_of_bytes(self, head: &[u8], len: usize) -> Option<usize> {
+        let (size, start) = match self {
+            Self::Compact => compact::length_of(head)?,
+            // What MessagePack calls bin 8, 16 and 32.
+            Self::MessagePack => match *head {
+                [0xc4, a, ..] => (u64::from(a), 2),
+                [0xc5, a, b, ..] => (u64::from(u16::from_be_bytes([a, b])), 3),
+                [0xc6, a, b, c, d, ..] => (u64::from(u32::from_be_bytes([a, b, c, d])), 5),
+                _ => return None,
+            },
+        };
+        let fills = len
+            .checked_sub(start)
+            .is_some_and(|rest| rest as u64 == size);
+        fills.then_some(start)
     }
 
     /// What stands for it in the digest of a registry.
@@ -208,6 +227,18 @@ impl CodecError {
 
     pub(crate) fn decoding<T: ?Sized>(what: Part, reason: &dyn fmt::Display) -> Self {
         Self::new::<T>(what, Direction::Decode, reason)
+    }
+
+    /// The error of a task or an output whose encoded form has `bytes` bytes, where no more than `most`
+    /// are allowed.
+    #[must_use]
+    pub fn too_long(what: Part, task: &str, bytes: usize, most: usize) -> Self {
+        Self(Box::new(Details {
+            what,
+            direction: Direction::Encode,
+            type_name: task.to_owned(),
+            reason: format!("it has {bytes} bytes, and {most} are allowed (see `max_message`)"),
+        }))
     }
 
     /// Whether it is the output that failed, and so the task that ran.

@@ -119,12 +119,13 @@ where
     S: Step<I::Item, Output: 'static>,
 {
     fn new(executor: E, input: I, step: S, submit: Submit<S, I::Item>) -> Self {
+        let sizer = Sizer::new(executor.capabilities().local);
         Self {
             executor,
             input: Some(input),
             step,
             submit,
-            sizer: Sizer::new(),
+            sizer,
             window: None,
             under_way: UnderWay::Ordered(VecDeque::new()),
             backlog: None,

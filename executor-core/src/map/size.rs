@@ -13,6 +13,10 @@ const GROWTH: usize = 8;
 /// into memory that the allocator has at hand (fresh pages cost more than cheap items).
 const MAX: usize = 1 << 12;
 
+/// As [`MAX`], where a chunk goes to another process: encoded items are small, and each chunk costs some
+/// wake-ups.
+const MAX_ELSEWHERE: usize = 1 << 15;
+
 /// Learns from each chunk how large the next should be. Starts with single items, so that slow
 /// ones are never merged.
 #[derive(Debug)]
@@ -22,14 +26,17 @@ pub(super) struct Sizer {
     cost: Option<f64>,
     /// The largest chunk so far.
     last: usize,
+    max: usize,
 }
 
 impl Sizer {
-    pub(super) const fn new() -> Self {
+    /// For an executor of this process, or for one elsewhere.
+    pub(super) const fn new(is_local: bool) -> Self {
         Self {
             fixed: None,
             cost: None,
             last: 1,
+            max: if is_local { MAX } else { MAX_ELSEWHERE },
         }
     }
 
@@ -49,9 +56,11 @@ impl Sizer {
         }
         let Some(cost) = self.cost else { return 1 };
         // The end is shared out: half of an even share, so that nobody is left with a large rest.
-        let share = remaining.map_or(MAX, |remaining| remaining.div_ceil(2 * workers));
+        let share = remaining.map_or(self.max, |remaining| remaining.div_ceil(2 * workers));
         let target = (TARGET_NANOS / cost.max(0.5)) as usize;
-        let size = target.min(self.last.saturating_mul(GROWTH)).clamp(1, MAX);
+        let size = target
+            .min(self.last.saturating_mul(GROWTH))
+            .clamp(1, self.max);
         size.min(share.max(1))
     }
 
@@ -81,7 +90,7 @@ mod tests {
 
     #[test]
     fn starts_with_single_items_and_grows_to_chunks_of_a_millisecond() {
-        let mut sizer = Sizer::new();
+        let mut sizer = Sizer::new(true);
         assert_eq!(sizer.next(None, 2), 1);
         let mut sizes = Vec::new();
         let mut size = 1;
@@ -97,14 +106,14 @@ mod tests {
 
     #[test]
     fn slow_items_stay_single() {
-        let mut sizer = Sizer::new();
+        let mut sizer = Sizer::new(true);
         sizer.learn(1, Duration::from_millis(3));
         assert_eq!(sizer.next(None, 2), 1);
     }
 
     #[test]
     fn one_slow_chunk_is_believed_at_once() {
-        let mut sizer = Sizer::new();
+        let mut sizer = Sizer::new(true);
         sizer.learn(1, Duration::from_nanos(100));
         sizer.made(4096);
         assert_eq!(sizer.next(None, 2), 4096);
@@ -114,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_end_is_shared_out() {
-        let mut sizer = Sizer::new();
+        let mut sizer = Sizer::new(true);
         sizer.learn(1, Duration::from_nanos(100));
         sizer.made(4096);
         assert_eq!(sizer.next(Some(80), 4), 10);

@@ -1,13 +1,12 @@
 //! A task on its way to a worker.
 
-use std::{
-    cell::RefCell,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use executor_core::{Job, JobKey, TaskError};
+use executor_core::{Job, JobKey};
 
-use crate::wire::LARGE;
+#[cfg(target_os = "linux")]
+use crate::wire::arena::Block;
+use crate::wire::{LARGE, frame::Payload};
 
 /// A job with its encoded task: all that is needed to send it, and to send it again.
 pub(crate) struct Entry {
@@ -33,6 +32,9 @@ pub(crate) struct Flight {
 pub(crate) enum Body {
     Short(u8, [u8; SHORT]),
     Long(Vec<u8>),
+    /// In memory that is shared with the workers.
+    #[cfg(target_os = "linux")]
+    Shared(Block),
 }
 
 const SHORT: usize = 38;
@@ -64,7 +66,8 @@ pub(crate) fn kind(task: u32, is_chunk: bool) -> usize {
 }
 
 impl Body {
-    fn take(buffer: &mut Vec<u8>) -> Self {
+    /// Takes what is in the buffer, which is empty then.
+    pub(crate) fn take(buffer: &mut Vec<u8>) -> Self {
         let len = buffer.len();
         if len <= SHORT {
             let mut bytes = [0; SHORT];
@@ -81,26 +84,29 @@ impl Body {
         }
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Short(len, bytes) => &bytes[..usize::from(*len)],
-            Self::Long(bytes) => bytes,
+    /// Nothing.
+    pub(crate) const fn empty() -> Self {
+        Self::Short(0, [0; SHORT])
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        match self.payload() {
+            Payload::Here(bytes) => bytes.len(),
+            Payload::Shared { len, .. } => len as usize,
         }
     }
-}
 
-/// Encodes a job's task on this thread: it runs the user's code. `None` if the job is settled.
-pub(crate) fn encode(job: &mut Job) -> Option<Result<(bool, Body), TaskError>> {
-    thread_local! {
-        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// What is sent of it.
+    pub(crate) fn payload(&self) -> Payload<'_> {
+        match self {
+            Self::Short(len, bytes) => Payload::Here(&bytes[..usize::from(*len)]),
+            Self::Long(bytes) => Payload::Here(bytes),
+            #[cfg(target_os = "linux")]
+            Self::Shared(block) => Payload::Shared {
+                offset: block.offset() as u64,
+                len: block.len() as u64,
+            },
+        }
     }
-    // Out of its place while the user's code runs, which may submit a task itself.
-    let mut buffer = BUFFER.take();
-    let encoded = job
-        .encode(&mut buffer)
-        .map(|call| call.map(|call| call.is_chunk));
-    let encoded = encoded.map(|call| call.map(|is_chunk| (is_chunk, Body::take(&mut buffer))));
-    buffer.clear();
-    BUFFER.set(buffer);
-    encoded
 }

@@ -9,6 +9,7 @@
 //! There is one lock, beside that of the [`intake`], and under it nothing runs the user's code or waits: what has to be done afterwards is
 //! collected as [`effects`].
 
+mod arguments;
 mod chores;
 mod death;
 #[cfg(target_os = "linux")]
@@ -36,10 +37,13 @@ use std::{
 
 use executor_core::{
     Admission, Home, Job, JobKey, JoinError, Reason, Registry, Rejected, Remote, RemoteHome,
-    Revoked, Shutdown, Stats, StopLevel, TaskTable, Unsupported, context,
+    Revoked, Shutdown, Stats, StopLevel, TaskTable, Unsupported,
+    codec::{CodecError, Part},
+    context,
 };
 
 use self::{
+    arguments::Arguments,
     chores::Chores,
     effects::Effects,
     entry::Entry,
@@ -47,7 +51,7 @@ use self::{
     reactor::Reactor,
     state::{Phase, State},
 };
-use crate::{OnCrash, OnFull, WorkerStderr, program::Program};
+use crate::{OnCrash, OnFull, WorkerStderr, program::Program, wire::LONGEST_FRAME};
 
 /// How a pool was built.
 pub(crate) struct Settings {
@@ -77,6 +81,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     table: Arc<TaskTable>,
     intake: Arc<Intake<Entry>>,
+    arguments: Arguments,
     /// Nothing is accepted any more.
     is_closed: AtomicBool,
     /// As in the state, for whoever asks often.
@@ -95,6 +100,7 @@ impl Shared {
     pub(crate) fn start(settings: Settings) -> std::io::Result<Arc<Self>> {
         let settings = Arc::new(settings);
         let reactor = Reactor::new(settings.is_portable)?;
+        let arguments = Arguments::new(settings.is_portable)?;
         let table = Arc::new(Registry::global().table());
         let intake = Arc::new(Intake::new());
         let shared = Arc::new_cyclic(|weak: &Weak<Self>| {
@@ -109,6 +115,7 @@ impl Shared {
                 )),
                 table,
                 intake,
+                arguments,
                 is_closed: AtomicBool::new(false),
                 max_workers: AtomicUsize::new(settings.max_workers),
                 reactor,
@@ -147,7 +154,22 @@ impl Shared {
             return Err(self.refuse(job));
         }
         job.bind(self.home());
-        let (is_chunk, body) = match entry::encode(&mut job) {
+        let encoded = self.arguments.encode(&mut job).map(|encoded| {
+            encoded.and_then(|(is_chunk, body)| {
+                // A chunk is many arguments: only its frame has a limit, of its own.
+                let (len, most) = if is_chunk {
+                    (body.len(), LONGEST_FRAME)
+                } else {
+                    (body.len(), self.settings.max_frame)
+                };
+                if len <= most {
+                    Ok((is_chunk, body))
+                } else {
+                    Err(CodecError::too_long(Part::Task, name, len, most).into())
+                }
+            })
+        });
+        let (is_chunk, body) = match encoded {
             Some(Ok(encoded)) => encoded,
             Some(Err(error)) => {
                 // Accepted, and failed: as if a worker had refused the argument.

@@ -77,7 +77,8 @@ impl Reactor {
         match self {
             #[cfg(target_os = "linux")]
             Self::Shared { poller, .. } => {
-                SharedLink::spawn(command, index, poller).map(Link::Shared)
+                let arguments = shared.arguments.file()?;
+                SharedLink::spawn(command, index, poller, arguments).map(Link::Shared)
             }
             Self::Portable(bell) => PortableLink::spawn(command, index, bell).map(Link::Portable),
         }
@@ -241,6 +242,7 @@ impl State {
             name: format!("{}-{index}", settings.name),
             initializer: settings.initializer.clone(),
             memory_limit: settings.memory_limit,
+            max_message: settings.max_frame,
             reports_memory: settings.max_resident.is_some(),
         };
         frame::setup(&setup, link.outgoing());

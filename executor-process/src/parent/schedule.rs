@@ -1,7 +1,7 @@
 //! Which worker gets which task, and when one is taken back.
 //!
-//! Tasks are sent ahead: as many to each worker as it will answer in half a millisecond, by what such
-//! tasks took of late. So a worker does not wait for its parent between short tasks, and a long task
+//! Tasks are sent ahead: as many to each worker as it will answer in a millisecond or two, by what
+//! such tasks took of late. So a worker does not wait for its parent between short tasks, and a long task
 //! has nothing behind it. Where the guess was wrong, it is corrected: what is behind a task that takes
 //! longer than was thought goes back to the front of the queue, and so does half of what a busy worker has,
 //! once another has nothing to do. Both are possible since a task can be taken back from a worker, exactly

@@ -257,13 +257,13 @@ impl State {
             return;
         }
         for worker in self.workers.iter_mut().flatten() {
-            let is_done = match worker.stage {
-                Stage::Ready | Stage::Retiring => worker.flights.is_empty(),
-                Stage::Booting { .. } => true,
-                Stage::Leaving { .. } | Stage::Ending { .. } => false,
-            };
-            if is_done {
-                worker.leave(now + LEAVE);
+            match worker.stage {
+                Stage::Ready | Stage::Retiring if worker.flights.is_empty() => {
+                    worker.leave(now + LEAVE);
+                }
+                // Nobody will need it; it is not waited for any longer than one that is to be killed.
+                Stage::Booting { .. } => worker.leave(now + self.settings.kill_grace),
+                _ => {}
             }
         }
         if self.alive().next().is_none() && self.starting == 0 && !self.has_ended {

@@ -159,10 +159,8 @@ impl State {
         for worker in self.workers.iter_mut().flatten() {
             // One that is leaving counts until it has gone.
             is_retiring |= matches!(worker.stage, Stage::Retiring | Stage::Leaving { .. });
-            if worker.stage == Stage::Retiring {
-                if worker.flights.is_empty() && is_replaced {
-                    worker.leave(now + LEAVE);
-                }
+            if worker.stage == Stage::Retiring && worker.flights.is_empty() && is_replaced {
+                worker.leave(now + LEAVE);
             }
         }
         if !is_retiring && self.is_open() {

@@ -11,7 +11,7 @@ use executor_core::{
 };
 
 use super::{
-    entry::{Entry, Flight},
+    entry::{Body, Entry, Flight},
     link::{Link, Readable},
 };
 use crate::wire::{
@@ -60,6 +60,10 @@ pub(crate) struct Worker {
     pub(crate) is_closed: bool,
     /// The end of its standard error.
     pub(crate) tail: VecDeque<u8>,
+    /// The answered task that has kept its arguments, while its answer is being read.
+    keeps: Option<u64>,
+    /// What tasks have kept, for as long as they do.
+    kept: Vec<(u64, Body)>,
     inbox: Inbox,
     next_seq: u64,
     /// What the worker's tasks must come to.
@@ -130,7 +134,10 @@ impl Worker {
             stop_seen: 0,
             is_closed: false,
             tail: VecDeque::new(),
-            inbox: Inbox::new(max_frame),
+            keeps: None,
+            kept: Vec::new(),
+            // Parts of a chunk are sent together, however short each item must be.
+            inbox: Inbox::new(max_frame.max(LONGEST_PART)),
             next_seq: 1,
             digest,
         }
@@ -168,7 +175,7 @@ impl Worker {
         if self.is_stuck || ahead >= self.link.most_ahead() {
             return false;
         }
-        // As many as take half a millisecond. One may wait behind another in any case, unless it is
+        // As many as are answered soon. One may wait behind another in any case, unless it is
         // a long one: it can be taken back if need be.
         let soon = cost != 0 && self.load.saturating_add(cost) <= AHEAD_NANOS;
         soon || (ahead < 2 && cost <= LONG_NANOS)
@@ -184,7 +191,7 @@ impl Worker {
             task: entry.task,
             is_chunk: entry.is_chunk,
             name: entry.job.options().and_then(|options| options.name()),
-            body: entry.body.bytes(),
+            body: entry.body.payload(),
         };
         run.write(self.link.outgoing());
         if self.flights.is_empty() {
@@ -345,6 +352,38 @@ impl Worker {
                 self.partial.extend_from_slice(bytes);
                 return Ok(None);
             }
+            FromWorker::PartShared { seq, place } => {
+                if !oldest(&mut self.flights, seq)?.entry.is_chunk {
+                    return Err(Violation(format!("task {seq} is no chunk, and has parts")));
+                }
+                let part = self.link.hold(place, self.inbox.cap())?;
+                self.partial.reserve_exact(part.len() + 64);
+                part.append_to(0..usize::MAX, &mut self.partial);
+                return Ok(None);
+            }
+            FromWorker::Keeps(seq) => {
+                oldest(&mut self.flights, seq)?;
+                self.keeps = Some(seq);
+                return Ok(None);
+            }
+            FromWorker::LetsGo(seq) => {
+                let Some(place) = self.kept.iter().position(|&(kept, _)| kept == seq) else {
+                    return Err(Violation(format!("task {seq} has kept no arguments")));
+                };
+                self.kept.swap_remove(place);
+                return Ok(None);
+            }
+            FromWorker::DoneShared { seq, nanos, place } => {
+                // Whoever takes the output copies it: not under the pool's lock.
+                let held = self.link.hold(place, self.inbox.cap())?;
+                let output = if self.partial.is_empty() {
+                    Encoded::held(held)
+                } else {
+                    held.append_to(0..usize::MAX, &mut self.partial);
+                    Encoded::from(std::mem::take(&mut self.partial))
+                };
+                (seq, nanos, Ok(output))
+            }
             FromWorker::Done { seq, nanos, body } => {
                 let output = if self.partial.is_empty() {
                     Encoded::from(Box::<[u8]>::from(body))
@@ -362,9 +401,13 @@ impl Worker {
             frame => return Err(out_of_turn(&frame)),
         };
         oldest(&mut self.flights, seq)?;
-        let Some(flight) = self.flights.pop_front() else {
+        let Some(mut flight) = self.flights.pop_front() else {
             return Ok(None);
         };
+        if self.keeps.take() == Some(seq) {
+            let body = std::mem::replace(&mut flight.entry.body, Body::empty());
+            self.kept.push((seq, body));
+        }
         self.load -= flight.expected;
         self.served += 1;
         self.is_stuck = false;
@@ -413,6 +456,9 @@ impl Worker {
     }
 }
 
+/// No worker sends more items of a chunk in one frame.
+const LONGEST_PART: usize = 1 << 20;
+
 /// How long what is sent ahead may take together.
 const AHEAD_NANOS: u64 = 1_500_000;
 
@@ -441,6 +487,10 @@ fn out_of_turn(frame: &FromWorker<'_>) -> Violation {
         FromWorker::Part { .. } => "part",
         FromWorker::Done { .. } => "done",
         FromWorker::Error { .. } => "error",
+        FromWorker::PartShared { .. } => "part in shared memory",
+        FromWorker::DoneShared { .. } => "done in shared memory",
+        FromWorker::Keeps(_) => "keeps",
+        FromWorker::LetsGo(_) => "lets go",
     };
     Violation(format!("a frame `{name}` came out of turn"))
 }

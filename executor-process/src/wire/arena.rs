@@ -14,17 +14,18 @@
 use std::{
     cell::RefCell,
     io,
+    ops::Range,
     os::fd::OwnedFd,
     rc::Rc,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use executor_core::codec::{Held, Shelf};
 
-use super::frame::Violation;
+use super::frame::{Place, Violation};
 use crate::os::linux::Mapping;
 
 /// The lengths that an arena may have; the first that the system grants is taken.
@@ -225,14 +226,8 @@ impl Free {
 pub(crate) struct Results {
     arena: Arc<Arena>,
     sent: [Option<Block>; SLOTS],
-}
-
-/// Where a result is: what a worker says of it, and may be false.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) slot: u32,
-    pub(crate) offset: u64,
-    pub(crate) len: u64,
+    /// How many of them there are.
+    count: usize,
 }
 
 impl Results {
@@ -242,26 +237,42 @@ impl Results {
         Ok(Self {
             arena: Arc::new(Arena::sharing(memory, UNIT)),
             sent: [const { None }; SLOTS],
+            count: 0,
         })
     }
 
-    /// The arena, after what the parent has let go was freed.
-    pub(crate) fn arena(&mut self) -> &Arc<Arena> {
+    /// The arena, if one more result can be sent; after what the parent has let go was freed.
+    pub(crate) fn arena(&mut self) -> Option<&Arc<Arena>> {
+        if self.count > 0 {
+            self.free();
+        }
+        (self.count < SLOTS).then_some(&self.arena)
+    }
+
+    /// The arena, whatever is in it.
+    pub(crate) const fn all(&self) -> &Arc<Arena> {
+        &self.arena
+    }
+
+    fn free(&mut self) {
         let memory = &self.arena.memory;
         for (slot, sent) in self.sent.iter_mut().enumerate() {
             // The parent's copy comes before the next use of these bytes.
             if sent.is_some() && memory.word(8 * slot).load(Ordering::Acquire) == 0 {
                 *sent = None;
+                self.count -= 1;
             }
         }
-        &self.arena
     }
 
-    /// Sends a result; the block comes back if there are too many already.
-    pub(crate) fn send(&mut self, mut block: Block) -> Result<Place, Block> {
-        let Some(slot) = self.sent.iter().position(Option::is_none) else {
-            return Err(block);
-        };
+    /// Leaves a result to the parent, who has to be told where it is.
+    ///
+    /// # Panics
+    ///
+    /// If no more can be sent.
+    pub(crate) fn send(&mut self, mut block: Block) -> Place {
+        let slot = self.sent.iter().position(Option::is_none);
+        let slot = slot.expect("there is an arena for one more result");
         block.trim();
         let place = Place {
             slot: slot as u32,
@@ -271,7 +282,8 @@ impl Results {
         // Whoever reads of it in the frame that follows sees this, and the bytes.
         self.word(slot).store(1, Ordering::Release);
         self.sent[slot] = Some(block);
-        Ok(place)
+        self.count += 1;
+        place
     }
 
     fn word(&self, slot: usize) -> &AtomicU64 {
@@ -307,7 +319,11 @@ impl Inbound {
     }
 
     /// The result that a worker says is there, of at most `cap` bytes.
-    pub(crate) fn hold(self: &Arc<Self>, place: Place, cap: usize) -> Result<HeldResult, Violation> {
+    pub(crate) fn hold(
+        self: &Arc<Self>,
+        place: Place,
+        cap: usize,
+    ) -> Result<HeldResult, Violation> {
         let Place { slot, offset, len } = place;
         let range = usize::try_from(offset).ok().zip(usize::try_from(len).ok());
         let (offset, len) = range
@@ -343,10 +359,11 @@ impl Held for HeldResult {
         self.len
     }
 
-    fn append_to(&self, from: usize, bytes: &mut Vec<u8>) {
-        let from = from.min(self.len);
-        let (offset, len) = (self.offset + from, self.len - from);
-        self.inbound.memory.append(offset, len, bytes);
+    fn append_to(&self, range: Range<usize>, bytes: &mut Vec<u8>) {
+        let end = range.end.min(self.len);
+        let start = range.start.min(end);
+        let offset = self.offset + start;
+        self.inbound.memory.append(offset, end - start, bytes);
     }
 }
 
@@ -358,13 +375,15 @@ impl Drop for HeldResult {
             .held
             .fetch_and(!(1 << self.slot), Ordering::AcqRel);
         // After the copy: from here on the worker may write there.
-        memory.word(8 * self.slot as usize).store(0, Ordering::Release);
+        memory
+            .word(8 * self.slot as usize)
+            .store(0, Ordering::Release);
     }
 }
 
-/// Takes what is long in an encoding into an arena, and with it all the rest.
+/// Takes what is long in an encoding into an arena, and with it all the rest. It does not keep the arena.
 pub(crate) struct ArenaShelf {
-    arena: Arc<Arena>,
+    arena: Weak<Arena>,
     block: RefCell<Option<Block>>,
 }
 
@@ -374,14 +393,29 @@ const SLACK: usize = 256;
 impl ArenaShelf {
     pub(crate) fn new(arena: &Arc<Arena>) -> Rc<Self> {
         Rc::new(Self {
-            arena: Arc::clone(arena),
+            arena: Arc::downgrade(arena),
             block: RefCell::new(None),
         })
+    }
+
+    /// Whether it is one of this arena.
+    pub(crate) fn is_of(&self, arena: &Arc<Arena>) -> bool {
+        Weak::as_ptr(&self.arena) == Arc::as_ptr(arena)
+    }
+
+    /// How long the encoding is, if it is here.
+    pub(crate) fn len(&self) -> Option<usize> {
+        self.block.borrow().as_ref().map(Block::len)
     }
 
     /// The encoding, if it is here.
     pub(crate) fn take(&self) -> Option<Block> {
         self.block.take()
+    }
+
+    /// Drops what an encoding that has failed has left.
+    pub(crate) fn clear(&self) {
+        drop(self.block.take());
     }
 }
 
@@ -389,7 +423,8 @@ impl Shelf for ArenaShelf {
     fn put(&self, front: &[u8], long: &[u8]) -> bool {
         let mut block = self.block.borrow_mut();
         if block.is_none() {
-            *block = self.arena.block(front.len() + long.len() + SLACK);
+            let arena = self.arena.upgrade();
+            *block = arena.and_then(|arena| arena.block(front.len() + long.len() + SLACK));
         }
         let Some(block) = &mut *block else {
             return false;
@@ -424,7 +459,10 @@ mod tests {
 
     fn contents(block: &Block) -> Vec<u8> {
         let mut bytes = Vec::new();
-        block.arena.memory.append(block.offset, block.len, &mut bytes);
+        block
+            .arena
+            .memory
+            .append(block.offset, block.len, &mut bytes);
         bytes
     }
 
@@ -441,7 +479,7 @@ mod tests {
         // Every other one first, so that there is something to be joined.
         let (even, odd): (Vec<_>, Vec<_>) = blocks
             .into_iter()
-            .partition(|block| block.offset / UNIT % 2 == 0);
+            .partition(|block| (block.offset / UNIT).is_multiple_of(2));
         drop(even);
         assert!(arena.block(UNIT + 1).is_none(), "no two are adjacent");
         drop(odd);
@@ -460,7 +498,10 @@ mod tests {
         let next = arena.block_of(&[9; 1]).unwrap();
         assert!(block.append(&[3; 1]));
         assert_eq!(block.offset, 3 * UNIT, "the next one was in its way");
-        assert_eq!(contents(&block), [&[1; UNIT][..], &[2; UNIT], &[3]].concat());
+        assert_eq!(
+            contents(&block),
+            [&[1; UNIT][..], &[2; UNIT], &[3]].concat()
+        );
         assert!(!block.append(&[0; 8 * UNIT]));
         assert_eq!(block.len, 2 * UNIT + 1);
         drop(next);
@@ -500,25 +541,23 @@ mod tests {
     fn results_are_held_until_they_are_let_go() {
         let (file, inbound) = Inbound::create().unwrap();
         let mut results = Results::of(&file).unwrap();
-        let whole = results.arena().free().0.clone();
+        let whole = results.arena().unwrap().free().0.clone();
         let mut held = Vec::new();
         for n in 0..SLOTS as u8 {
-            let block = results.arena().block_of(&[n; 100]).unwrap();
-            let place = results.send(block).ok().unwrap();
+            let block = results.arena().unwrap().block_of(&[n; 100]).unwrap();
+            let place = results.send(block);
             held.push(inbound.hold(place, 100).unwrap());
         }
-        let block = results.arena().block_of(&[0; 100]).unwrap();
-        let block = results.send(block).err().expect("there are too many");
-        drop(block);
+        assert!(results.arena().is_none(), "there are enough");
         for (n, held) in held.iter().enumerate() {
             let mut bytes = Vec::new();
-            held.append_to(1, &mut bytes);
+            held.append_to(1..usize::MAX, &mut bytes);
             assert_eq!(bytes, [n as u8; 99]);
-            held.append_to(101, &mut bytes);
+            held.append_to(101..102, &mut bytes);
             assert_eq!((bytes.len(), held.len()), (99, 100));
         }
         drop(held);
-        assert_eq!(results.arena().free().0, whole);
+        assert_eq!(results.arena().unwrap().free().0, whole);
     }
 
     #[test]

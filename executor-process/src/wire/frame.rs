@@ -14,6 +14,8 @@ pub(crate) struct Setup {
     /// The initializer: its task and its encoded arguments.
     pub(crate) initializer: Option<(u32, Vec<u8>)>,
     pub(crate) memory_limit: Option<u64>,
+    /// The longest output that the parent takes.
+    pub(crate) max_message: usize,
     /// Whether the worker notes how much memory it uses.
     pub(crate) reports_memory: bool,
 }
@@ -26,7 +28,26 @@ pub(crate) struct Run<'a> {
     pub(crate) is_chunk: bool,
     /// The name of the submission, if it has one of its own.
     pub(crate) name: Option<&'a str>,
-    pub(crate) body: &'a [u8],
+    pub(crate) body: Payload<'a>,
+}
+
+/// The encoded arguments of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Payload<'a> {
+    Here(&'a [u8]),
+    /// In the arena of the pool's arguments.
+    Shared {
+        offset: u64,
+        len: u64,
+    },
+}
+
+/// Where a result is in the arena of a worker's results: what the worker says of it, and may be false.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) slot: u32,
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
 }
 
 /// What a worker hears.
@@ -62,6 +83,21 @@ pub(crate) enum FromWorker<'a> {
         nanos: u64,
         body: &'a [u8],
     },
+    /// As `Part`, of results that are in the arena.
+    PartShared {
+        seq: u64,
+        place: Place,
+    },
+    /// As `Done`, of an output that is in the arena.
+    DoneShared {
+        seq: u64,
+        nanos: u64,
+        place: Place,
+    },
+    /// The task of this number, which is about to be done, has left a reference to its arguments.
+    Keeps(u64),
+    /// There is no such reference any more.
+    LetsGo(u64),
 }
 
 /// Bytes that are no frame.
@@ -74,6 +110,11 @@ mod kind {
     pub(super) const RUN_CHUNK: u8 = 3;
     pub(super) const RUN_NAMED: u8 = 4;
     pub(super) const STOP: u8 = 5;
+    /// Added to the kind of a `Run` whose body is in the arena.
+    pub(super) const SHARED: u8 = 8;
+    pub(super) const RUN_SHARED: u8 = RUN + SHARED;
+    pub(super) const RUN_CHUNK_SHARED: u8 = RUN_CHUNK + SHARED;
+    pub(super) const RUN_NAMED_SHARED: u8 = RUN_NAMED + SHARED;
     pub(super) const HELLO: u8 = 17;
     pub(super) const READY: u8 = 18;
     pub(super) const FAILED: u8 = 19;
@@ -82,13 +123,20 @@ mod kind {
     pub(super) const DONE: u8 = 22;
     pub(super) const ERROR: u8 = 23;
     pub(super) const STOP_SEEN: u8 = 24;
+    pub(super) const PART_SHARED: u8 = 25;
+    pub(super) const DONE_SHARED: u8 = 26;
+    pub(super) const KEEPS: u8 = 27;
+    pub(super) const LETS_GO: u8 = 28;
 }
 
 /// The bytes in front of a part's results.
 pub(crate) const PART_HEADER: usize = HEADER + 1 + 8;
 
-/// The first whole frame in `bytes`: its length with the header, its kind and its body.
-pub(crate) fn first(bytes: &[u8], cap: usize) -> Result<Option<(usize, u8, &[u8])>, Violation> {
+/// A frame: its length with the header, its kind and its body.
+type Found<'a> = (usize, u8, &'a [u8]);
+
+/// The first whole frame in `bytes`.
+pub(crate) fn first(bytes: &[u8], cap: usize) -> Result<Option<Found<'_>>, Violation> {
     let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else {
         return Ok(None);
     };
@@ -118,6 +166,10 @@ impl<'a> Run<'a> {
             (false, None) => kind::RUN,
             (false, Some(_)) => kind::RUN_NAMED,
         };
+        let kind = match self.body {
+            Payload::Here(_) => kind,
+            Payload::Shared { .. } => kind + kind::SHARED,
+        };
         frame(buffer, kind, |buffer| {
             buffer.extend_from_slice(&self.seq.to_le_bytes());
             buffer.extend_from_slice(&self.task.to_le_bytes());
@@ -125,11 +177,18 @@ impl<'a> Run<'a> {
                 buffer.extend_from_slice(&(name.len() as u32).to_le_bytes());
                 buffer.extend_from_slice(name.as_bytes());
             }
-            buffer.extend_from_slice(self.body);
+            match self.body {
+                Payload::Here(bytes) => buffer.extend_from_slice(bytes),
+                Payload::Shared { offset, len } => {
+                    buffer.extend_from_slice(&offset.to_le_bytes());
+                    buffer.extend_from_slice(&len.to_le_bytes());
+                }
+            }
         });
     }
 
-    fn read(kind: u8, mut body: &'a [u8]) -> Result<Self, Violation> {
+    /// `kind` is without what `is_shared` says.
+    fn read(kind: u8, is_shared: bool, mut body: &'a [u8]) -> Result<Self, Violation> {
         let seq = u64::from_le_bytes(take(&mut body)?);
         let task = u32::from_le_bytes(take(&mut body)?);
         let name = if kind == kind::RUN_NAMED {
@@ -139,6 +198,14 @@ impl<'a> Run<'a> {
             Some(text(name)?)
         } else {
             None
+        };
+        let body = if is_shared {
+            Payload::Shared {
+                offset: u64::from_le_bytes(take(&mut body)?),
+                len: u64::from_le_bytes(take(&mut body)?),
+            }
+        } else {
+            Payload::Here(body)
         };
         Ok(Self {
             seq,
@@ -153,7 +220,12 @@ impl<'a> Run<'a> {
 impl<'a> ToWorker<'a> {
     pub(crate) fn read(kind: u8, mut body: &'a [u8]) -> Result<Self, Violation> {
         match kind {
-            kind::RUN | kind::RUN_CHUNK | kind::RUN_NAMED => Run::read(kind, body).map(Self::Run),
+            kind::RUN | kind::RUN_CHUNK | kind::RUN_NAMED => {
+                Run::read(kind, false, body).map(Self::Run)
+            }
+            kind::RUN_SHARED | kind::RUN_CHUNK_SHARED | kind::RUN_NAMED_SHARED => {
+                Run::read(kind - kind::SHARED, true, body).map(Self::Run)
+            }
             kind::STOP => Ok(Self::Stop(u64::from_le_bytes(take(&mut body)?))),
             kind::SETUP => codec::decode(Part::Task, body)
                 .map(Self::Setup)
@@ -201,6 +273,17 @@ impl<'a> FromWorker<'a> {
                 nanos: u64::from_le_bytes(take(body)?),
                 body: std::mem::take(body),
             },
+            kind::PART_SHARED => Self::PartShared {
+                seq: u64::from_le_bytes(take(body)?),
+                place: Place::read(body)?,
+            },
+            kind::DONE_SHARED => Self::DoneShared {
+                seq: u64::from_le_bytes(take(body)?),
+                nanos: u64::from_le_bytes(take(body)?),
+                place: Place::read(body)?,
+            },
+            kind::KEEPS => Self::Keeps(u64::from_le_bytes(take(body)?)),
+            kind::LETS_GO => Self::LetsGo(u64::from_le_bytes(take(body)?)),
             _ => return Err(unknown(kind)),
         };
         if body.is_empty() {
@@ -238,7 +321,38 @@ impl<'a> FromWorker<'a> {
             Self::Error { seq, nanos, body } => {
                 answer(buffer, kind::ERROR, seq, nanos, body);
             }
+            Self::PartShared { seq, place } => frame(buffer, kind::PART_SHARED, |buffer| {
+                buffer.extend_from_slice(&seq.to_le_bytes());
+                place.write(buffer);
+            }),
+            Self::DoneShared { seq, nanos, place } => frame(buffer, kind::DONE_SHARED, |buffer| {
+                buffer.extend_from_slice(&seq.to_le_bytes());
+                buffer.extend_from_slice(&nanos.to_le_bytes());
+                place.write(buffer);
+            }),
+            Self::Keeps(seq) => frame(buffer, kind::KEEPS, |buffer| {
+                buffer.extend_from_slice(&seq.to_le_bytes());
+            }),
+            Self::LetsGo(seq) => frame(buffer, kind::LETS_GO, |buffer| {
+                buffer.extend_from_slice(&seq.to_le_bytes());
+            }),
         }
+    }
+}
+
+impl Place {
+    fn read(body: &mut &[u8]) -> Result<Self, Violation> {
+        Ok(Self {
+            slot: u32::from_le_bytes(take(body)?),
+            offset: u64::from_le_bytes(take(body)?),
+            len: u64::from_le_bytes(take(body)?),
+        })
+    }
+
+    fn write(&self, buffer: &mut Vec<u8>) {
+        buffer.extend_from_slice(&self.slot.to_le_bytes());
+        buffer.extend_from_slice(&self.offset.to_le_bytes());
+        buffer.extend_from_slice(&self.len.to_le_bytes());
     }
 }
 
@@ -315,6 +429,25 @@ mod tests {
                 nanos: 8,
                 body: b"error",
             },
+            FromWorker::PartShared {
+                seq: 9,
+                place: Place {
+                    slot: 1,
+                    offset: 2,
+                    len: 3,
+                },
+            },
+            FromWorker::DoneShared {
+                seq: 9,
+                nanos: 10,
+                place: Place {
+                    slot: u32::MAX,
+                    offset: u64::MAX,
+                    len: 0,
+                },
+            },
+            FromWorker::Keeps(11),
+            FromWorker::LetsGo(12),
         ];
         let mut buffer = Vec::new();
         for message in &messages {
@@ -337,21 +470,38 @@ mod tests {
                 task: 2,
                 is_chunk: false,
                 name: None,
-                body: b"body",
+                body: Payload::Here(b"body"),
             },
             Run {
                 seq: 1,
                 task: 2,
                 is_chunk: true,
                 name: None,
-                body: b"",
+                body: Payload::Here(b""),
             },
             Run {
                 seq: 1,
                 task: 2,
                 is_chunk: false,
                 name: Some("näme"),
-                body: b"x",
+                body: Payload::Here(b"x"),
+            },
+            Run {
+                seq: 1,
+                task: 2,
+                is_chunk: false,
+                name: Some("näme"),
+                body: Payload::Shared { offset: 3, len: 4 },
+            },
+            Run {
+                seq: 1,
+                task: 2,
+                is_chunk: true,
+                name: None,
+                body: Payload::Shared {
+                    offset: u64::MAX,
+                    len: 4,
+                },
             },
         ] {
             let mut buffer = Vec::new();

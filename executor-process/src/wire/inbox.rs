@@ -24,6 +24,11 @@ impl Inbox {
         }
     }
 
+    /// The most that a frame may have.
+    pub(crate) const fn cap(&self) -> usize {
+        self.cap
+    }
+
     /// Room for more bytes; [`filled`](Self::filled) says how many came.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.filled.is_empty() {
@@ -33,19 +38,18 @@ impl Inbox {
                 self.bytes = Vec::new();
             }
         }
-        // A frame that has begun should fit as a whole, but its length is only a claim: it makes room for
-        // no more than what has come already again.
-        let wanted = frame::wanted(&self.bytes[self.filled.clone()]).unwrap_or(0);
-        let room = READ.max(
-            wanted
-                .min(2 * self.filled.len())
-                .saturating_sub(self.filled.len()),
-        );
-        if self.bytes.len() - self.filled.end < room {
-            self.bytes.copy_within(self.filled.clone(), 0);
-            self.filled = 0..self.filled.len();
-            if self.bytes.len() < self.filled.end + room {
-                self.bytes.resize(self.filled.end + room, 0);
+        if self.bytes.len() - self.filled.end < READ {
+            if self.filled.start > 0 {
+                self.bytes.copy_within(self.filled.clone(), 0);
+                self.filled = 0..self.filled.len();
+            }
+            // A frame that has begun should fit as a whole, but its length is only a claim: it makes room for
+            // no more than what has come already again.
+            let wanted = frame::wanted(&self.bytes[self.filled.clone()]).unwrap_or(0);
+            let room = self.filled.end + READ;
+            let room = room.max(wanted.min(2 * self.filled.end));
+            if self.bytes.len() < room {
+                self.bytes.resize(room, 0);
             }
         }
         &mut self.bytes[self.filled.end..]

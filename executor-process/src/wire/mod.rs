@@ -7,7 +7,8 @@
 //! | parent to worker | a pipe of frames | standard input |
 //! | worker to parent | a pipe of frames, mirrored in a journal in shared memory | standard output |
 //! | who may start a task | a word in shared memory for each task that was sent | whoever was sent it |
-//! | tasks sent ahead | as many as take half a millisecond | none |
+//! | tasks sent ahead | as many as take a millisecond or two | none |
+//! | what is large | in shared memory, and a frame says where: see [`arena`] | in a frame |
 //!
 //! The frames are the same, and so is their order.
 //!
@@ -28,6 +29,9 @@
 //! | `Part` | to parent | results of some items of a chunk that is running |
 //! | `Done` | to parent | the task's output (the rest of it, after parts) and how long it took |
 //! | `Error` | to parent | the task's error, and how long it took |
+//! | `PartShared`, `DoneShared` | to parent | shared memory only: as `Part` and `Done`, whose bytes are there |
+//! | `Keeps` | to parent | shared memory only: the task that is about to be done has kept its arguments |
+//! | `LetsGo` | to parent | shared memory only: the arguments of that task are not needed any more |
 //!
 //! The parent closes its pipe when the worker is to go: a worker at the end of its input exits.
 //!
@@ -65,6 +69,8 @@
 //! It does so when a worker has died, and when a worker is busy for longer than was thought, so that no
 //! answer waits for the next task's end.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod arena;
 pub(crate) mod frame;
 pub(crate) mod inbox;
 #[cfg(target_os = "linux")]
@@ -81,4 +87,7 @@ pub(crate) const WORKER_VARIABLE: &str = "CONCURRENT_FUTURES_WORKER";
 pub(crate) const NOT_A_WORKER: i32 = 113;
 
 /// Payloads of this size and more do not go through the pipe, where there is shared memory.
-pub(crate) const LARGE: usize = 64 * 1024;
+pub(crate) const LARGE: usize = 16 * 1024;
+
+/// No frame is longer: its length is a `u32`, and has to hold its header too.
+pub(crate) const LONGEST_FRAME: usize = u32::MAX as usize - 1024;

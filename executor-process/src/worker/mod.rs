@@ -6,11 +6,11 @@ mod portable;
 #[cfg(target_os = "linux")]
 mod shared;
 
-use std::{io, sync::Arc, time::Instant};
+use std::{io, rc::Rc, sync::Arc, time::Instant};
 
 use executor_core::{
     Home, Registry, Sink, TaskError, TaskTable,
-    codec::{self, Part},
+    codec::{self, CodecError, Part, Shelf},
     context,
 };
 
@@ -18,7 +18,7 @@ pub(crate) use self::boot::{is_unheeded_worker, main, refuse};
 use self::host::Host;
 use crate::wire::{
     VERSION,
-    frame::{FromWorker, Run, Setup, ToWorker, Violation},
+    frame::{FromWorker, Payload, Run, Setup, ToWorker, Violation},
 };
 
 /// Answers that are older than this are sent, whatever else there is to do.
@@ -39,6 +39,24 @@ trait Output {
     /// A task is about to run. False if it must not.
     fn start(&mut self, seq: u64, now: u64) -> io::Result<bool>;
 
+    /// The arguments that the parent has left in shared memory.
+    fn shared_arguments(&self, offset: u64, len: u64) -> io::Result<Shared>;
+
+    /// Where long pieces of the output of the task that runs may be put.
+    fn shelf(&mut self) -> Option<Rc<dyn Shelf>> {
+        None
+    }
+
+    /// How long the output is: this one, or what was put onto the shelf.
+    fn length(&self, body: &[u8]) -> usize {
+        body.len()
+    }
+
+    /// The task is done, with this output, or what was put onto the shelf.
+    fn done(&mut self, seq: u64, nanos: u64, body: &[u8], now: u64) -> io::Result<()> {
+        self.send(&FromWorker::Done { seq, nanos, body }, now)
+    }
+
     /// Some items of a chunk are done.
     fn part(&mut self, seq: u64, results: &[u8]) -> io::Result<()>;
 
@@ -55,6 +73,9 @@ trait Output {
     fn note_memory(&mut self) -> io::Result<()>;
 }
 
+/// Bytes in shared memory, which a task can keep.
+type Shared = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
 /// A worker at work.
 struct Worker<O> {
     output: O,
@@ -64,10 +85,13 @@ struct Worker<O> {
     /// chunks are apart.
     costs: Vec<u64>,
     result: Vec<u8>,
+    /// What tasks have kept of their arguments.
+    kept: Vec<(u64, Shared)>,
     /// The time at the end of the last task, if nothing was waited for since: to look at the clock is as
     /// dear as a short task.
     clock: Option<u64>,
     reports_memory: bool,
+    max_message: usize,
 }
 
 /// Serves until the input ends. An error is one of the connection: nobody is there to be told.
@@ -81,8 +105,8 @@ fn serve(
         version: VERSION,
         digest: table.digest(),
     };
+    // Not flushed: it goes with what follows the setup, which the parent has sent already.
     output.send(&hello, 0)?;
-    output.flush()?;
     let setup = match next(input, &mut || Ok(()))? {
         Some(ToWorker::Setup(setup)) => setup,
         Some(_) => return Err(io::Error::other("the parent did not begin with a setup")),
@@ -109,8 +133,10 @@ fn serve(
         table,
         host,
         result: Vec::new(),
+        kept: Vec::new(),
         clock: None,
         reports_memory: setup.reports_memory,
+        max_message: setup.max_message,
     };
     loop {
         let Worker { output, clock, .. } = &mut worker;
@@ -129,6 +155,21 @@ fn serve(
 }
 
 impl<O: Output> Worker<O> {
+    /// Says which arguments the parent may not use again yet, and which it may from now on.
+    fn let_go(&mut self, seq: u64, lent: Option<Shared>, now: u64) -> io::Result<()> {
+        let is_kept = |shared: &mut Shared| Arc::get_mut(shared).is_none();
+        for (seq, _) in self.kept.extract_if(.., |(_, shared)| !is_kept(shared)) {
+            self.output.send(&FromWorker::LetsGo(seq), now)?;
+        }
+        if let Some(mut shared) = lent
+            && is_kept(&mut shared)
+        {
+            self.output.send(&FromWorker::Keeps(seq), now)?;
+            self.kept.push((seq, shared));
+        }
+        Ok(())
+    }
+
     fn run(&mut self, run: &Run<'_>) -> io::Result<()> {
         let kind = 2 * run.task as usize + usize::from(run.is_chunk);
         let cost = self.costs.get(kind).copied().unwrap_or(0);
@@ -140,6 +181,10 @@ impl<O: Output> Worker<O> {
         if !self.output.start(run.seq, start)? {
             return Ok(());
         }
+        let lent = match run.body {
+            Payload::Here(_) => None,
+            Payload::Shared { offset, len } => Some(self.output.shared_arguments(offset, len)?),
+        };
         self.host.begin(run);
         self.result.clear();
         let mut sink = Collect {
@@ -148,7 +193,13 @@ impl<O: Output> Worker<O> {
             seq: run.seq,
             failed: None,
         };
-        let ended = self.table.run(run.task, run.is_chunk, run.body, &mut sink);
+        let table = &self.table;
+        let mut call = |body: &[u8]| table.run(run.task, run.is_chunk, body, &mut sink);
+        let ended = match (&lent, run.body) {
+            (Some(lent), _) => executor_core::lend(lent, || call((**lent).as_ref())),
+            (None, Payload::Here(body)) => call(body),
+            (None, Payload::Shared { .. }) => call(&[]),
+        };
         if let Some(error) = sink.failed {
             return Err(error);
         }
@@ -156,15 +207,10 @@ impl<O: Output> Worker<O> {
         let end = self.output.now();
         self.clock = Some(end);
         let nanos = end.saturating_sub(start);
+        self.let_go(run.seq, lent, end)?;
+        let ended = ended.and_then(|()| self.check_length(run));
         match ended {
-            Ok(()) => {
-                let done = FromWorker::Done {
-                    seq: run.seq,
-                    nanos,
-                    body: &self.result,
-                };
-                self.output.send(&done, end)?;
-            }
+            Ok(()) => self.output.done(run.seq, nanos, &self.result, end)?,
             Err(error) => {
                 let body = encode_error(&error);
                 let failed = FromWorker::Error {
@@ -176,7 +222,7 @@ impl<O: Output> Worker<O> {
             }
         }
         // What one large output needed is not kept.
-        if self.result.capacity() > 1 << 20 {
+        if self.result.capacity() > RESULT {
             self.result = Vec::new();
         }
         if let Some(cost) = self.costs.get_mut(kind) {
@@ -192,6 +238,21 @@ impl<O: Output> Worker<O> {
     }
 }
 
+/// So much of the buffer for results is kept.
+const RESULT: usize = 8 << 20;
+
+impl<O: Output> Worker<O> {
+    /// The parent would take a longer output for a breach of the protocol.
+    fn check_length(&self, run: &Run<'_>) -> Result<(), TaskError> {
+        let (len, most) = (self.output.length(&self.result), self.max_message);
+        if run.is_chunk || len <= most {
+            return Ok(());
+        }
+        let name = self.table.name(run.task).unwrap_or("unknown");
+        Err(CodecError::too_long(Part::Output, name, len, most).into())
+    }
+}
+
 /// The output of one task.
 struct Collect<'a, O> {
     buffer: &'a mut Vec<u8>,
@@ -203,6 +264,10 @@ struct Collect<'a, O> {
 impl<O: Output> Sink for Collect<'_, O> {
     fn buffer(&mut self) -> &mut Vec<u8> {
         self.buffer
+    }
+
+    fn shelf(&mut self) -> Option<Rc<dyn Shelf>> {
+        self.output.shelf()
     }
 
     fn item_done(&mut self) {

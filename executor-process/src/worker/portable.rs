@@ -14,7 +14,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Input, Output, nanos_since};
+use super::{Input, Output, Shared, nanos_since};
 use crate::wire::{
     frame::{FromWorker, ToWorker},
     inbox::Inbox,
@@ -136,6 +136,12 @@ impl<W: Write> Output for Answers<W> {
     fn start(&mut self, seq: u64, now: u64) -> io::Result<bool> {
         self.send(&FromWorker::Started(seq), now)?;
         Ok(true)
+    }
+
+    fn shared_arguments(&self, offset: u64, len: u64) -> io::Result<Shared> {
+        Err(io::Error::other(format!(
+            "there is no shared memory that could have {len} bytes at {offset}"
+        )))
     }
 
     fn part(&mut self, seq: u64, results: &[u8]) -> io::Result<()> {

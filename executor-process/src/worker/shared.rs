@@ -1,11 +1,15 @@
 //! A worker's connection through pipes and shared memory.
 
-use std::{io, os::fd::OwnedFd, sync::Arc};
+use std::{io, os::fd::OwnedFd, rc::Rc, sync::Arc};
 
-use super::{Input, Output};
+use executor_core::codec::Shelf;
+
+use super::{Input, Output, Shared};
 use crate::{
-    os::linux::{self, WorkerEnds},
+    os::linux::{self, Arguments, WorkerEnds},
     wire::{
+        LARGE,
+        arena::{ArenaShelf, Block, Results},
         frame::{self, FromWorker, PART_HEADER},
         inbox::Inbox,
         page::{self, Page, RING},
@@ -19,6 +23,7 @@ const BATCH: usize = 32 * 1024;
 pub(super) fn serve() -> io::Result<()> {
     let ends = WorkerEnds::take(page::LEN)?;
     let page = Arc::new(Page::new(ends.memory));
+    let results = Results::of(&ends.results)?;
     let mut input = Tasks {
         fd: ends.tasks,
         // The parent is trusted, but for the address space of this process.
@@ -26,6 +31,9 @@ pub(super) fn serve() -> io::Result<()> {
     };
     let output = Journal {
         fd: ends.replies,
+        arguments: Arguments::map(&ends.arguments)?,
+        shelf: ArenaShelf::new(results.all()),
+        results,
         page: Arc::clone(&page),
         unsent: Vec::new(),
         committed: 0,
@@ -72,6 +80,10 @@ impl Input for Tasks {
 struct Journal {
     fd: OwnedFd,
     page: Arc<Page>,
+    arguments: Arguments,
+    results: Results,
+    /// Where the output of a task is put if it is large.
+    shelf: Rc<ArenaShelf>,
     /// What is in the ring and was not written to the pipe.
     unsent: Vec<u8>,
     committed: u64,
@@ -89,10 +101,49 @@ impl Output for Journal {
     }
 
     fn start(&mut self, seq: u64, now: u64) -> io::Result<bool> {
+        // The task before may have failed while its output was encoded.
+        self.shelf.clear();
         Ok(self.page.start(seq, now))
     }
 
+    fn shared_arguments(&self, offset: u64, len: u64) -> io::Result<Shared> {
+        let range = usize::try_from(offset).ok().zip(usize::try_from(len).ok());
+        let view = range.and_then(|(offset, len)| self.arguments.view(offset, len));
+        let beyond = || {
+            io::Error::other(format!(
+                "{len} bytes at {offset} are beyond the pool's arguments"
+            ))
+        };
+        Ok(Arc::new(view.ok_or_else(beyond)?))
+    }
+
+    fn shelf(&mut self) -> Option<Rc<dyn Shelf>> {
+        self.results.arena()?;
+        Some(self.shelf.clone())
+    }
+
+    fn length(&self, body: &[u8]) -> usize {
+        self.shelf.len().unwrap_or(body.len())
+    }
+
+    fn done(&mut self, seq: u64, nanos: u64, body: &[u8], now: u64) -> io::Result<()> {
+        let block = self.shelf.take().or_else(|| self.large(body));
+        let frame = match block {
+            None => FromWorker::Done { seq, nanos, body },
+            Some(block) => FromWorker::DoneShared {
+                seq,
+                nanos,
+                place: self.results.send(block),
+            },
+        };
+        self.send(&frame, now)
+    }
+
     fn part(&mut self, seq: u64, results: &[u8]) -> io::Result<()> {
+        if let Some(block) = self.large(results) {
+            let place = self.results.send(block);
+            return self.send(&FromWorker::PartShared { seq, place }, self.now());
+        }
         let header = PART_HEADER as u64;
         let len = self.part.len() as u64 + results.len() as u64;
         let unsent = self.committed - self.sent;
@@ -167,6 +218,14 @@ impl Output for Journal {
 }
 
 impl Journal {
+    /// These bytes in shared memory, if they are many and there is room.
+    fn large(&mut self, bytes: &[u8]) -> Option<Block> {
+        if bytes.len() < LARGE {
+            return None;
+        }
+        self.results.arena()?.block_of(bytes)
+    }
+
     /// Makes a frame of the part that is being collected.
     fn close_part(&mut self) -> io::Result<()> {
         let Some(seq) = self.open.take() else {

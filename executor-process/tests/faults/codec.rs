@@ -15,6 +15,8 @@ use crate::{
 };
 
 pub(crate) fn add_to(trials: &mut Vec<Trial>) {
+    add(trials, "codec::too_long", too_long);
+    add(trials, "codec::long_together", long_together);
     for how in [How::Error, How::Panic, How::Abort] {
         for at in [At::Encode, At::Decode] {
             let name = format!("{at:?}_{how:?}").to_lowercase();
@@ -53,6 +55,59 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
             }
         }
     }
+}
+
+/// So many bytes, at the most, go one way at once.
+const MOST: usize = 4096;
+
+#[task(crate = "executor_core")]
+fn echo(tally: Tally, number: u64, bytes: Vec<u8>, grow: usize) -> Vec<u8> {
+    tally.bump(number);
+    bytes.repeat(grow)
+}
+
+/// What is longer than is allowed fails, and nothing else does.
+fn too_long(bench: &Bench) {
+    let tally = bench.tally("runs");
+    let pool = bench.builder(2).max_message(MOST).build().unwrap();
+    let submit = |number, len, grow| {
+        let task = echo::task(tally.clone(), number, vec![1; len], grow);
+        pool.submit(task).unwrap()
+    };
+    let futures = [submit(0, 3000, 1), submit(1, 5000, 1), submit(2, 3000, 2)];
+    let behind = Neighbours::submit(&pool, &tally, 100..120);
+    let [fits, long_argument, long_result] = futures;
+    assert_eq!(settle("what fits", fits).unwrap().len(), 3000);
+    let error = settle("a long argument", long_argument).unwrap_err();
+    assert!(error.is_codec(), "{error:?}");
+    assert_eq!(tally.count(1), 0, "it was not sent");
+    let error = settle("a long result", long_result).unwrap_err();
+    assert!(error.is_codec() || error.is_worker_died(), "{error:?}");
+    assert_eq!(tally.count(2), 1);
+    behind.check();
+    check_serves(&pool);
+}
+
+/// The limit is one of single items: many small ones may be longer together.
+fn long_together(bench: &Bench) {
+    let tally = bench.tally("runs");
+    let pool = bench.builder(2).max_message(MOST).build().unwrap();
+    for chunk in [None, Some(50)] {
+        step("a map");
+        let tasks = (0..300).map(|number| echo::task(tally.clone(), number, vec![1; 100], 2));
+        let map = pool.map(tasks);
+        let results: Vec<_> = match chunk {
+            None => map.collect(),
+            Some(items) => map.chunk(items).collect(),
+        };
+        for (number, result) in results.into_iter().enumerate() {
+            match result {
+                Ok(bytes) => assert_eq!(bytes.len(), 200),
+                Err(error) => panic!("item {number}, chunks of {chunk:?}: {error}"),
+            }
+        }
+    }
+    check_serves(&pool);
 }
 
 /// Where a value is trapped.

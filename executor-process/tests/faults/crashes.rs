@@ -1,6 +1,7 @@
 //! Tasks that bring their worker down, or do what a well-behaved task does not.
 
 use std::{
+    io::Write as _,
     path::Path,
     process::{Command, Stdio},
     sync::{Arc, Mutex},
@@ -128,11 +129,13 @@ fn panics(bench: &Bench) {
 #[task(crate = "executor_core")]
 fn print(number: u64) -> u64 {
     print!("out {number};");
-    eprint!("err {number};");
+    // In one write: the lines of two workers may mix.
+    let line = format!("err {number};");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
     println!();
     // Bytes that would mean something in the protocol.
     print!("\u{1}\0\0\0\u{12}");
-    std::io::Write::flush(&mut std::io::stdout()).unwrap();
+    std::io::stdout().flush().unwrap();
     number
 }
 

@@ -1,26 +1,21 @@
-//! What a pool can be told about crashes, limits, time and its size.
+//! What a pool can be told about crashes, limits and its size.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt as _,
-    process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use executor_core::{
-    Executor as _, ExecutorExt as _, Future as _, Reason, Shutdown, StopLevel, TaskErrorKind,
-    TaskOptions, Timeout,
-};
+use executor_core::{Executor as _, ExecutorExt as _, Reason, TaskErrorKind};
 use executor_macros::task;
-use executor_process::{OnCrash, WorkerProgram};
+use executor_process::OnCrash;
 use libtest_mimic::Trial;
+use rustix::process::Signal;
 
 use crate::{
     killed::{death_of, only_worker},
     support::{
         guard::{Bench, Neighbours, add, add_for, check_serves, eventually, pass, settle, step},
-        latch::{Gate, Tally},
+        latch::Tally,
         procfs,
         tasks::{Crash, crash, hold, note, own_pid},
     },
@@ -36,6 +31,11 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
         trials,
         "healing::retries_with_success",
         retries_with_success,
+    );
+    add(
+        trials,
+        "healing::retries_with_large_arguments",
+        retries_with_large_arguments,
     );
     add(trials, "healing::breaks_the_pool", breaks_the_pool);
     add(trials, "healing::restart_limit", restart_limit);
@@ -54,28 +54,6 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
     );
     add(trials, "healing::idle_timeout", idle_timeout);
     add(trials, "healing::resize", resize);
-    add(
-        trials,
-        "healing::kill_after_the_grace",
-        kill_after_the_grace,
-    );
-    add(trials, "healing::kill_without_grace", kill_without_grace);
-    add(trials, "healing::kill_ends_the_group", kill_ends_the_group);
-    add(
-        trials,
-        "healing::kill_spares_neighbours",
-        kill_spares_neighbours,
-    );
-    add(
-        trials,
-        "healing::timeout_spares_neighbours",
-        timeout_spares_neighbours,
-    );
-    add(
-        trials,
-        "healing::timeout_counts_from_the_start",
-        timeout_from_the_start,
-    );
 }
 
 fn retries_until_poisoned(bench: &Bench) {
@@ -134,6 +112,41 @@ fn retries_with_success(bench: &Bench) {
     check_serves(&pool);
 }
 
+/// Crashes if it runs for the first time; else gives the sum of its bytes.
+#[task(crate = "executor_core")]
+fn sum_at_second_try(tally: Tally, number: u64, bytes: Vec<u8>) -> u64 {
+    tally.bump(number);
+    if tally.count(number) == 1 {
+        Crash::Kill.happen();
+    }
+    bytes.into_iter().map(u64::from).sum()
+}
+
+/// The argument is there for the second try, as it was.
+fn retries_with_large_arguments(bench: &Bench) {
+    let tally = bench.tally("runs");
+    let pool = bench
+        .builder(2)
+        .on_crash(OnCrash::Retry(1))
+        .build()
+        .unwrap();
+    let sizes = [100, 70_000, 1 << 20, 3 << 20];
+    let futures: Vec<_> = (1..)
+        .zip(sizes)
+        .map(|(number, size)| {
+            let bytes = vec![number as u8; size];
+            let task = sum_at_second_try::task(tally.clone(), number, bytes);
+            (number, size, pool.submit(task).unwrap())
+        })
+        .collect();
+    for (number, size, future) in futures {
+        let sum = settle("a task with a large argument", future).unwrap();
+        assert_eq!(sum, number * size as u64);
+        assert_eq!(tally.count(number), 2);
+    }
+    check_serves(&pool);
+}
+
 fn breaks_the_pool(bench: &Bench) {
     let tally = bench.tally("runs");
     let (started, never) = (bench.gate("started"), bench.gate("never"));
@@ -148,7 +161,7 @@ fn breaks_the_pool(bench: &Bench) {
     let behind: Vec<_> = (20..40)
         .map(|number| pool.submit(note::task(tally.clone(), number)).unwrap())
         .collect();
-    procfs::signal(pid, rustix::process::Signal::KILL);
+    procfs::signal(pid, Signal::KILL);
     death_of(settle("the victim", victim));
     for future in behind {
         let error = settle("a task behind it", future).unwrap_err();
@@ -317,178 +330,5 @@ fn resize(bench: &Bench) {
     assert_eq!(settle("the running task", running).unwrap(), busy);
     eventually("one worker is left", || pool.worker_pids().len() == 1);
     assert!(pool.resize(0).is_err());
-    check_serves(&pool);
-}
-
-/// A worker program that ignores the polite signal: what is ignored stays so through an exec.
-fn stubborn(bench: &Bench) -> WorkerProgram {
-    let path = bench.path("stubborn");
-    let own = std::env::current_exe().unwrap();
-    fs::write(
-        &path,
-        format!("#!/bin/sh\ntrap '' TERM\nexec {}\n", own.display()),
-    )
-    .unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-    WorkerProgram::new(path)
-}
-
-fn kill_after_the_grace(bench: &Bench) {
-    let (started, never) = (bench.gate("started"), bench.gate("never"));
-    let grace = Duration::from_millis(300);
-    let builder = bench
-        .builder(1)
-        .worker_program(stubborn(bench))
-        .kill_grace(grace);
-    let pool = builder.build().unwrap();
-    let running = pool.submit(hold::task(started.clone(), never)).unwrap();
-    let queued = pool.submit(own_pid::task()).unwrap();
-    let pid = started.opener();
-    let start = Instant::now();
-    pool.shutdown(Shutdown::Kill).unwrap();
-    let cancelled = settle("the queued task", queued).unwrap_err();
-    assert!(cancelled.is_cancelled(), "{cancelled:?}");
-    let error = settle("the running task", running).unwrap_err();
-    assert!(error.is_killed(), "{error:?}");
-    let took = start.elapsed();
-    assert!(took >= grace, "the grace was {took:?}");
-    step("the pool ends");
-    pool.join(None).unwrap();
-    assert!(!procfs::is_alive(pid));
-}
-
-fn kill_without_grace(bench: &Bench) {
-    let (started, never) = (bench.gate("started"), bench.gate("never"));
-    let builder = bench.builder(1).worker_program(stubborn(bench));
-    let pool = builder.kill_grace(Duration::ZERO).build().unwrap();
-    let running = pool.submit(hold::task(started.clone(), never)).unwrap();
-    let pid = started.opener();
-    running.stop(StopLevel::Kill).unwrap();
-    assert!(settle("the running task", running).unwrap_err().is_killed());
-    eventually("the worker is gone", || !procfs::is_alive(pid));
-    check_serves(&pool);
-}
-
-/// Waits for a process that takes long.
-#[task(crate = "executor_core")]
-fn wait_for_child(started: Gate) {
-    let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
-    let named = started.path().with_extension(child.id().to_string());
-    fs::write(named, "").unwrap();
-    started.open();
-    child.wait().unwrap();
-}
-
-fn kill_ends_the_group(bench: &Bench) {
-    let started = bench.gate("started");
-    let pool = bench
-        .builder(1)
-        .kill_grace(Duration::from_millis(500))
-        .build()
-        .unwrap();
-    let running = pool.submit(wait_for_child::task(started.clone())).unwrap();
-    started.wait();
-    let child = fs::read_dir(bench.place())
-        .unwrap()
-        .find_map(|entry| {
-            let name = entry.unwrap().file_name();
-            name.to_str()?.strip_prefix("started.")?.parse().ok()
-        })
-        .unwrap();
-    assert!(procfs::is_alive(child));
-    running.stop(StopLevel::Kill).unwrap();
-    assert!(settle("the running task", running).unwrap_err().is_killed());
-    eventually("the child is dead", || !procfs::is_alive(child));
-    check_serves(&pool);
-}
-
-/// A task that is running on one of two workers, between tasks that are sent ahead.
-fn kill_spares_neighbours(bench: &Bench) {
-    let tally = bench.tally("runs");
-    let never = bench.gate("never");
-    let pool = bench.pool(2);
-    // Known to be short, so that many are sent ahead.
-    Neighbours::submit(&pool, &tally, 0..200).check();
-    for round in 1..6 {
-        let started = bench.gate(&format!("started {round}"));
-        let base = 1000 * round;
-        let before = Neighbours::submit(&pool, &tally, base..base + 50);
-        let victim = pool
-            .submit(hold::task(started.clone(), never.clone()))
-            .unwrap();
-        let behind = Neighbours::submit(&pool, &tally, base + 50..base + 200);
-        let pid = started.opener();
-        victim.stop(StopLevel::Kill).unwrap();
-        assert!(settle("the victim", victim).unwrap_err().is_killed());
-        before.check();
-        behind.check();
-        eventually("the worker is gone", || !pool.worker_pids().contains(&pid));
-    }
-    check_serves(&pool);
-}
-
-fn timeout_spares_neighbours(bench: &Bench) {
-    let tally = bench.tally("runs");
-    let never = bench.gate("never");
-    let pool = bench.pool(2);
-    Neighbours::submit(&pool, &tally, 0..200).check();
-    let limit = Duration::from_millis(60);
-    for round in 1..4 {
-        let started = bench.gate(&format!("started {round}"));
-        let base = 1000 * round;
-        let before = Neighbours::submit(&pool, &tally, base..base + 50);
-        let options = TaskOptions::new().with_timeout(limit);
-        let victim = hold::task(started.clone(), never.clone());
-        let victim = pool.submit_with(options, victim).unwrap();
-        let behind = Neighbours::submit(&pool, &tally, base + 50..base + 200);
-        started.wait();
-        let error = settle("the victim", victim).unwrap_err();
-        assert!(
-            matches!(error.kind(), TaskErrorKind::TimedOut(Timeout::Run)),
-            "{error:?}"
-        );
-        before.check();
-        behind.check();
-    }
-    check_serves(&pool);
-}
-
-fn timeout_from_the_start(bench: &Bench) {
-    let (started, go) = (bench.gate("started"), bench.gate("go"));
-    let tally = bench.tally("runs");
-    let pool = bench.pool(1);
-    let first = pool
-        .submit(hold::task(started.clone(), go.clone()))
-        .unwrap();
-    started.wait();
-    let limit = Duration::from_millis(400);
-    let options = || TaskOptions::new().with_timeout(limit);
-    let waiting: Vec<_> = (0..5)
-        .map(|number| {
-            pool.submit_with(options(), note::task(tally.clone(), number))
-                .unwrap()
-        })
-        .collect();
-    pass(limit + Duration::from_millis(100));
-    go.open();
-    settle("the first task", first).unwrap();
-    for (number, future) in (0..5).zip(waiting) {
-        assert_eq!(settle("a task that has waited", future).unwrap(), number);
-    }
-    let started = bench.gate("started late");
-    let slow = hold::task(started.clone(), bench.gate("never"));
-    let slow = pool.submit_with(options(), slow).unwrap();
-    started.wait();
-    let start = Instant::now();
-    let error = settle("the slow task", slow).unwrap_err();
-    assert!(
-        matches!(error.kind(), TaskErrorKind::TimedOut(Timeout::Run)),
-        "{error:?}"
-    );
-    let took = start.elapsed();
-    assert!(
-        took + Duration::from_millis(100) >= limit,
-        "ended after {took:?}"
-    );
     check_serves(&pool);
 }

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{Seek as _, SeekFrom, Write as _},
+    path::Path,
 };
 
 use executor_core::ExecutorExt as _;
@@ -58,6 +59,28 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
         ),
         ("error_of_another", Breach::Error(7), "it answers task 7"),
         ("started_another", Breach::Started(2), "it answers task 2"),
+        // Of the memory that both share, where they share any: `Done` and `Part` beyond its end, and a
+        // claim to the arguments of another task.
+        (
+            "result_beyond_the_memory",
+            Breach::Shared(26, u64::MAX - 8),
+            "broke the protocol",
+        ),
+        (
+            "result_at_the_end_of_the_memory",
+            Breach::Shared(26, (1 << 40) - 8),
+            "broke the protocol",
+        ),
+        (
+            "part_beyond_the_memory",
+            Breach::Shared(25, u64::MAX - 8),
+            "broke the protocol",
+        ),
+        (
+            "keeps_what_it_has_not",
+            Breach::Numbered(27, 999),
+            "broke the protocol",
+        ),
     ];
     for (name, breach, complaint) in breaches {
         add(trials, &format!("hostile::{name}"), move |bench| {
@@ -70,6 +93,7 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
         duplicate_of_a_result,
     );
     add(trials, "hostile::half_a_frame_and_exit", half_a_frame);
+    add(trials, "hostile::hangs_up", hangs_up);
     for what in [Scribble::Zeros, Scribble::Ones, Scribble::Random] {
         let name = format!("hostile::scribbles_{what:?}").to_lowercase();
         add_for(trials, &name, false, move |bench| scribbles(bench, what));
@@ -90,6 +114,10 @@ enum Breach {
     Error(u64),
     Part(u64),
     Started(u64),
+    /// Nothing but a number.
+    Numbered(u8, u64),
+    /// The answer of task 1, as a frame of this kind, which is at this place of slot 0.
+    Shared(u8, u64),
     Hello,
     /// The beginning of an answer.
     Half(u64),
@@ -107,6 +135,12 @@ impl Breach {
             Self::Error(seq) => numbered(23, seq, &[0; 8]),
             Self::Part(seq) => numbered(21, seq, &[0; 8]),
             Self::Started(seq) => numbered(20, seq, &[]),
+            Self::Numbered(kind, seq) => numbered(kind, seq, &[]),
+            Self::Shared(kind, offset) => {
+                let nanos: &[u8] = if kind == 26 { &[0; 8] } else { &[] };
+                let place = [&[0; 4], &offset.to_le_bytes()[..], &4096_u64.to_le_bytes()].concat();
+                numbered(kind, 1, &[nanos, &place].concat())
+            }
             Self::Hello => frame(17, &[0; 12]),
             Self::Half(seq) => {
                 let mut bytes = numbered(22, seq, &[0; 4096]);
@@ -226,6 +260,33 @@ fn half_a_frame(bench: &Bench) {
     assert_ne!(Some(only_worker(&pool)), death.pid);
 }
 
+/// Closes the connection to its parent, and lives on.
+#[task(crate = "executor_core")]
+fn hang_up(never: Gate) {
+    for number in 64..128 {
+        if !Path::new(&format!("/proc/self/fd/{number}")).exists() {
+            continue;
+        }
+        #[expect(unsafe_code, reason = "it is what the trial is about")]
+        // SAFETY: whoever has opened this does not run any more before this process ends, but for a
+        // thread that reads from it, for which it is an end of the input or an error.
+        unsafe {
+            rustix::io::close(number);
+        }
+    }
+    never.wait();
+}
+
+fn hangs_up(bench: &Bench) {
+    let tally = bench.tally("runs");
+    let pool = bench.pool(2);
+    let hostile = pool.submit(hang_up::task(bench.gate("never"))).unwrap();
+    let neighbours = Neighbours::submit(&pool, &tally, 0..30);
+    death_of(settle("the task that hangs up", hostile));
+    neighbours.check();
+    check_serves(&pool);
+}
+
 /// What a wild write leaves in the words that a worker shares with its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Scribble {
@@ -238,11 +299,18 @@ enum Scribble {
 #[task(crate = "executor_core")]
 fn scribble(what: Scribble) -> u32 {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let line = maps
+    // Of what is shared the words are in the smallest piece.
+    let (start, _) = maps
         .lines()
-        .find(|line| line.contains("memfd:concurrent-futures"));
-    let (start, _) = line.unwrap().split_once('-').unwrap();
-    let start = u64::from_str_radix(start, 16).unwrap();
+        .filter(|line| line.contains("rw-s") && line.contains("memfd:concurrent-futures"))
+        .map(|line| {
+            let (range, _) = line.split_once(' ').unwrap();
+            let (start, end) = range.split_once('-').unwrap();
+            let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).unwrap());
+            (start, end)
+        })
+        .min_by_key(|(start, end)| end - start)
+        .unwrap();
     let mut memory = OpenOptions::new()
         .write(true)
         .open("/proc/self/mem")

@@ -23,6 +23,8 @@ mod roles;
 #[cfg(target_os = "linux")]
 mod spawning;
 #[cfg(target_os = "linux")]
+mod stopping;
+#[cfg(target_os = "linux")]
 mod support;
 
 /// The trials look into `/proc`.
@@ -49,5 +51,6 @@ fn main() -> std::process::ExitCode {
     hostile::add_to(&mut trials);
     spawning::add_to(&mut trials);
     healing::add_to(&mut trials);
+    stopping::add_to(&mut trials);
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    path::Path,
     process::{Command, ExitCode, Output},
 };
 
@@ -10,9 +11,13 @@ use crate::spawning;
 /// The variable that names the role.
 const ROLE: &str = "FAULTS_ROLE";
 
-/// Starts this program in a role, and waits for its end.
-pub(crate) fn start(role: &str, prepare: impl FnOnce(&mut Command)) -> Output {
-    let mut command = Command::new(env::current_exe().unwrap());
+/// Starts a program, which is this one or becomes it, in a role, and waits for its end.
+pub(crate) fn start_program(
+    program: &Path,
+    role: &str,
+    prepare: impl FnOnce(&mut Command),
+) -> Output {
+    let mut command = Command::new(program);
     command.env(ROLE, role);
     prepare(&mut command);
     command.output().unwrap()
@@ -33,6 +38,7 @@ pub(crate) fn play() -> Option<ExitCode> {
     match env::var(ROLE).ok()?.as_str() {
         "no_descriptors" => spawning::without_descriptors(),
         "few_descriptors" => spawning::with_few_descriptors(),
+        "heals" => spawning::heals(),
         "no_processes" => spawning::without_processes(),
         other => panic!("there is no role {other:?}"),
     }

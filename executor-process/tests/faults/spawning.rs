@@ -5,24 +5,26 @@ use std::{
     fs::{self, Permissions},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
     time::Duration,
 };
 
-use executor_core::{Executor as _, ExecutorExt as _, Reason, Shutdown, TaskErrorKind};
+use executor_core::{Executor as _, ExecutorExt as _, Reason, Shutdown, TaskErrorKind, context};
+use executor_macros::task;
 use executor_process::{
     BuildErrorKind, ProcessPoolBuilder, ProcessPoolExecutor, WorkerProgram, WorkerStderr,
 };
 use libtest_mimic::Trial;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 use crate::{
+    killed::death_of,
     roles,
     support::{
         guard::{Bench, Neighbours, add, check_serves, eventually, settle, step},
         latch::Tally,
         procfs,
-        tasks::double,
+        tasks::{Crash, crash, double},
     },
 };
 
@@ -31,6 +33,9 @@ const PORTABLE: &str = "FAULTS_PORTABLE";
 
 /// Says to a role where it notes that it was started.
 const STARTS: &str = "FAULTS_STARTS";
+
+/// Says to a role what it deletes.
+const DELETE: &str = "FAULTS_DELETE";
 
 pub(crate) fn add_to(trials: &mut Vec<Trial>) {
     add(trials, "spawning::no_such_program", no_such_program);
@@ -89,6 +94,13 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
             |bench: &Bench| play(bench, "no_processes"),
         );
     }
+    add(
+        trials,
+        "spawning::children_are_not_waited_for",
+        children_are_ignored,
+    );
+    add(trials, "spawning::large_initializer", large_initializer);
+    add(trials, "spawning::deleted_program", deleted_program);
     add(trials, "spawning::uninitialized", uninitialized);
     add(trials, "spawning::forgetful_worker", forgetful_worker);
 }
@@ -190,10 +202,46 @@ fn one_bad_start(bench: &Bench) {
     check_serves(&pool);
 }
 
+/// Gives the sum of its bytes, to the tasks of its worker.
+#[task(derive(Clone), crate = "executor_core")]
+fn sum(bytes: Vec<u8>) -> u64 {
+    bytes.into_iter().map(u64::from).sum()
+}
+
+/// What the initializer has given.
+#[task(crate = "executor_core")]
+fn initialized() -> Option<u64> {
+    context::with_worker_state(|sum: &u64| *sum)
+}
+
+/// More than a pipe holds, before the worker reads anything.
+fn large_initializer(bench: &Bench) {
+    let initializer = sum::task(vec![2; 3 << 20]);
+    let pool = bench.builder(2).initializer(initializer).build().unwrap();
+    for _ in 0..10 {
+        let seen = settle("a task", pool.submit(initialized::task()).unwrap());
+        assert_eq!(seen.unwrap(), Some(6 << 20));
+    }
+    let workers = pool.worker_pids();
+    procfs::signal(workers[0], Signal::KILL);
+    eventually("the worker is replaced", || {
+        !pool.worker_pids().contains(&workers[0])
+    });
+    let seen = settle("a task", pool.submit(initialized::task()).unwrap());
+    assert_eq!(seen.unwrap(), Some(6 << 20));
+}
+
 /// Has this program play a role, which fails by a panic.
 fn play(bench: &Bench, role: &str) {
     step(role);
-    let output = roles::start(role, |command| prepare(bench, command));
+    let own = env::current_exe().unwrap();
+    check_role(&roles::start_program(&own, role, |command| {
+        prepare(bench, command);
+    }));
+}
+
+#[track_caller]
+fn check_role(output: &Output) {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {errors}", output.status);
 }
@@ -238,13 +286,12 @@ pub(crate) fn without_descriptors() {
     // Enough for the pool, and not for a worker.
     let taken = take_descriptors(4);
     let before = procfs::descriptors();
-    let threads = procfs::threads();
     let pool = builder(3).build().unwrap();
     check_broken(&pool, "Too many open files");
     drop(pool);
     assert_eq!(procfs::descriptors(), before, "descriptors are left open");
     drop(taken);
-    eventually("no thread is left", || procfs::threads() == threads);
+    eventually("only this thread is left", || procfs::threads() == 1);
     assert_eq!(procfs::children(), []);
     // This process is as good as before.
     check_serves(&builder(2).build().unwrap());
@@ -284,6 +331,51 @@ pub(crate) fn without_processes() {
 
 /// This user, and the next, have no other processes.
 const NOBODY: u32 = 64_999;
+
+/// Who ignores the signal of ended children has them reaped by the system, and never learns their status.
+fn children_are_ignored(bench: &Bench) {
+    let own = env::current_exe().unwrap();
+    let output = roles::start_program(Path::new("/bin/sh"), "heals", |command| {
+        prepare(bench, command);
+        let script = format!("trap '' CHLD; exec {}", own.display());
+        command.arg("-c").arg(script);
+    });
+    check_role(&output);
+}
+
+/// A program that is replaced while it runs goes on with workers of its own kind.
+fn deleted_program(bench: &Bench) {
+    let copy = bench.path("copy");
+    let own = env::current_exe().unwrap();
+    if fs::hard_link(&own, &copy).is_err() {
+        fs::copy(&own, &copy).unwrap();
+    }
+    let output = roles::start_program(&copy, "heals", |command| {
+        prepare(bench, command);
+        command.env(DELETE, &copy);
+    });
+    check_role(&output);
+    assert!(!copy.exists());
+}
+
+/// Role: workers die, and others come.
+pub(crate) fn heals() {
+    if let Some(path) = env::var_os(DELETE) {
+        fs::remove_file(path).unwrap();
+    }
+    let tally = Tally::at(PathBuf::from(env::var_os(STARTS).unwrap()));
+    let pool = builder(2).build().unwrap();
+    for round in 0..10 {
+        let victim = crash::task(Crash::Exit(1), tally.clone(), 100 + round);
+        let victim = pool.submit(victim).unwrap();
+        let neighbours = Neighbours::submit(&pool, &tally, 10 * round..10 * round + 5);
+        death_of(settle("the victim", victim));
+        neighbours.check();
+    }
+    check_serves(&pool);
+    drop(pool);
+    assert_eq!(procfs::children(), []);
+}
 
 fn uninitialized(bench: &Bench) {
     play(bench, "uninitialized");

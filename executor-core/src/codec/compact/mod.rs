@@ -40,6 +40,14 @@ pub(super) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Prob
     reader.finish(value)
 }
 
+/// The length that `bytes` begin with, and how many bytes it takes.
+pub(super) fn length_of(bytes: &[u8]) -> Option<(u64, usize)> {
+    match bytes.split_first()? {
+        (&LONG, rest) => Some((u64::from_le_bytes(*rest.first_chunk()?), 9)),
+        (&short, _) => Some((u64::from(short), 1)),
+    }
+}
+
 #[cold]
 const fn problem(text: &'static str) -> Problem {
     Problem(Cow::Borrowed(text))

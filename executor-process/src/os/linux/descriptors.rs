@@ -41,18 +41,26 @@ pub(crate) struct Kit {
     /// The memory that both share.
     pub(crate) memory: Mapping,
     socket: UnixStream,
-    for_worker: [OwnedFd; 3],
+    for_worker: [OwnedFd; FDS],
 }
+
+/// How many descriptors a worker is sent.
+const FDS: usize = 5;
 
 /// A worker's own ends.
 pub(crate) struct WorkerEnds {
     pub(crate) tasks: OwnedFd,
     pub(crate) replies: OwnedFd,
     pub(crate) memory: Mapping,
+    /// The file of the pool's arguments.
+    pub(crate) arguments: OwnedFd,
+    /// The file of this worker's results.
+    pub(crate) results: OwnedFd,
 }
 
 impl Kit {
-    pub(crate) fn new(memory_len: usize) -> io::Result<Self> {
+    /// `arguments` and `results` are files for the worker.
+    pub(crate) fn new(memory_len: usize, arguments: OwnedFd, results: OwnedFd) -> io::Result<Self> {
         let (socket, stdin) = UnixStream::pair()?;
         let (worker_tasks, tasks) = pipe_with(PipeFlags::CLOEXEC)?;
         let (replies, worker_replies) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -69,17 +77,17 @@ impl Kit {
             replies,
             memory,
             socket,
-            for_worker: [worker_tasks, worker_replies, file],
+            for_worker: [worker_tasks, worker_replies, file, arguments, results],
         })
     }
 
     /// Sends the worker its descriptors. They wait in the socket until it takes them.
     pub(crate) fn send(&self) -> io::Result<()> {
-        let fds: [BorrowedFd<'_>; 3] = self.for_worker.each_ref().map(AsFd::as_fd);
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+        let fds: [BorrowedFd<'_>; FDS] = self.for_worker.each_ref().map(AsFd::as_fd);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         let fits = control.push(SendAncillaryMessage::ScmRights(&fds));
-        debug_assert!(fits, "the space was made for three descriptors");
+        debug_assert!(fits, "the space was made for all descriptors");
         sendmsg(
             &self.socket,
             &[IoSlice::new(b"!")],
@@ -94,7 +102,7 @@ impl WorkerEnds {
     /// Takes the descriptors that the parent has sent over standard input; leaves an empty standard
     /// input, and a standard output that goes where standard error goes.
     pub(crate) fn take(memory_len: usize) -> io::Result<Self> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut byte = [0];
         recvmsg(
@@ -111,7 +119,7 @@ impl WorkerEnds {
                 }
             }
         }
-        let Ok([tasks, replies, file]) = <[OwnedFd; 3]>::try_from(fds) else {
+        let Ok([tasks, replies, file, arguments, results]) = <[OwnedFd; FDS]>::try_from(fds) else {
             return Err(io::Error::other(
                 "the parent did not send this worker its pipes and its memory",
             ));
@@ -122,6 +130,8 @@ impl WorkerEnds {
             tasks,
             replies,
             memory,
+            arguments,
+            results,
         })
     }
 }

@@ -13,7 +13,8 @@ use rustix::{
     io::Errno,
     process::{
         Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getppid, getrlimit,
-        kill_process_group, pidfd_open, set_parent_process_death_signal, setrlimit, waitid,
+        kill_process_group, pidfd_open, pidfd_send_signal, set_parent_process_death_signal,
+        setrlimit, waitid,
     },
 };
 
@@ -66,8 +67,9 @@ impl Process {
 
     fn signal(&self, signal: Signal) {
         // Until it is reaped, which is the last thing that is done with it, its number is its own. An
-        // error says that nobody is left in the group.
+        // error says that nobody is left there: the process itself may have left its group.
         let _nobody_left = kill_process_group(self.pid, signal);
+        let _has_ended = pidfd_send_signal(&self.pidfd, signal);
     }
 
     /// How the process ended, in words; `None` while it has not. Afterwards it is gone, and so is

@@ -6,11 +6,16 @@ pub(crate) mod shared;
 
 use std::{io, time::Duration};
 
+use executor_core::codec::Held;
+
 use self::portable::PortableLink;
 #[cfg(target_os = "linux")]
 use self::shared::SharedLink;
 use super::entry::Flight;
-use crate::wire::inbox::Inbox;
+use crate::wire::{
+    frame::{Place, Violation},
+    inbox::Inbox,
+};
 
 /// A worker process and the way to it.
 pub(crate) enum Link {
@@ -120,6 +125,20 @@ impl Link {
             #[cfg(target_os = "linux")]
             Self::Shared(link) => link.page.resident(),
             Self::Portable(_) => 0,
+        }
+    }
+
+    /// The result of at most `cap` bytes that the worker says is in its arena.
+    pub(crate) fn hold(&self, place: Place, cap: usize) -> Result<Box<dyn Held>, Violation> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Shared(link) => Ok(Box::new(link.inbound.hold(place, cap)?)),
+            Self::Portable(_) => {
+                let Place { len, .. } = place;
+                Err(Violation(format!(
+                    "it has left {len} of at most {cap} bytes in memory that it does not share"
+                )))
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     os::linux::{self, Interest, Kit, Poller, Process},
     wire::{
         WORKER_VARIABLE,
+        arena::Inbound,
         inbox::Inbox,
         page::{self, CLAIMS, Page},
     },
@@ -24,6 +25,8 @@ pub(crate) enum Source {
 pub(crate) struct SharedLink {
     process: Process,
     pub(crate) page: Page,
+    /// The arena of its large results.
+    pub(crate) inbound: Arc<Inbound>,
     /// `None` once it is closed.
     tasks: Option<OwnedFd>,
     /// A waiter may read it too, while it drives.
@@ -35,6 +38,8 @@ pub(crate) struct SharedLink {
     poller: Arc<Poller>,
     token: u64,
     pub(crate) outgoing: Vec<u8>,
+    /// How much of it is written.
+    written: usize,
     /// Whether the poller watches for room in the pipe.
     waits_for_room: bool,
     /// How much of the stream of answers has come through the pipe, and how much is known.
@@ -65,8 +70,10 @@ impl SharedLink {
         mut command: Command,
         index: usize,
         poller: &Arc<Poller>,
+        arguments: OwnedFd,
     ) -> io::Result<Self> {
-        let kit = Kit::new(page::LEN)?;
+        let (results, inbound) = Inbound::create()?;
+        let kit = Kit::new(page::LEN, arguments, results)?;
         kit.send()?;
         command
             .env(WORKER_VARIABLE, format!("shared:{}", std::process::id()))
@@ -80,6 +87,7 @@ impl SharedLink {
         let link = Self {
             process,
             page: Page::new(kit.memory),
+            inbound,
             tasks: Some(kit.tasks),
             replies: Arc::new(kit.replies),
             stderr: Some(kit.stderr_reader),
@@ -87,6 +95,7 @@ impl SharedLink {
             poller: Arc::clone(poller),
             token: token(index, Source::Replies),
             outgoing: Vec::new(),
+            written: 0,
             waits_for_room: false,
             piped: 0,
             known: 0,
@@ -142,13 +151,13 @@ impl SharedLink {
     pub(super) fn flush(&mut self) -> io::Result<()> {
         let Some(tasks) = &self.tasks else {
             self.outgoing.clear();
+            self.written = 0;
             return Ok(());
         };
-        let mut written = 0;
         let mut has_room = true;
-        while has_room && written < self.outgoing.len() {
-            match linux::write(tasks, &self.outgoing[written..]) {
-                Ok(Some(count)) => written += count,
+        while has_room && self.written < self.outgoing.len() {
+            match linux::write(tasks, &self.outgoing[self.written..]) {
+                Ok(Some(count)) => self.written += count,
                 Ok(None) => has_room = false,
                 // It is dead, or of no use any more; what it was to do is with its flights.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -158,7 +167,11 @@ impl SharedLink {
                 Err(error) => return Err(error),
             }
         }
-        self.outgoing.drain(..written);
+        // Not moved to the front after each write: a long task is many writes.
+        if self.written >= self.outgoing.len() / 2 {
+            self.outgoing.drain(..self.written);
+            self.written = 0;
+        }
         if self.outgoing.is_empty() {
             self.outgoing.shrink_to(1 << 20);
         }
@@ -239,6 +252,7 @@ impl SharedLink {
 
     pub(super) fn close(&mut self) {
         self.outgoing.clear();
+        self.written = 0;
         self.tasks = None;
     }
 
