@@ -5,7 +5,7 @@
     reason = "these are tests: an unwrap that fails is what they look for"
 )]
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{cell::RefCell, sync::Arc};
 
 use executor_core::{
     Admission, Blob, Capabilities, Executor, ExecutorExt as _, Future as _, Job, JoinError,
@@ -111,7 +111,7 @@ impl Shelf for Pieces {
 
 struct Received {
     buffer: Vec<u8>,
-    shelf: Rc<Pieces>,
+    shelf: &'static Pieces,
 }
 
 impl Sink for Received {
@@ -119,8 +119,8 @@ impl Sink for Received {
         &mut self.buffer
     }
 
-    fn shelf(&mut self) -> Option<Rc<dyn Shelf>> {
-        Some(self.shelf.clone())
+    fn shelf(&mut self) -> Option<&'static dyn Shelf> {
+        Some(self.shelf)
     }
 }
 
@@ -154,23 +154,23 @@ impl Executor for Shelved {
     }
 
     fn execute(&self, mut job: Job, _: Admission) -> Result<(), Rejected> {
-        let shelf = || {
-            Rc::new(Pieces {
+        let shelf = || -> &'static Pieces {
+            Box::leak(Box::new(Pieces {
                 room: self.room,
                 ..Pieces::default()
-            })
+            }))
         };
         let (there, mut sent) = (shelf(), Vec::new());
-        let call = job.encode_onto(Some(there.clone()), &mut sent);
+        let call = job.encode_onto(Some(there), &mut sent);
         let mut call = call.unwrap().unwrap();
-        let arguments = whole(&there, call.body);
+        let arguments = whole(there, call.body);
         call.body = &arguments;
         let mut sink = Received {
             buffer: Vec::new(),
             shelf: shelf(),
         };
         Registry::global().run(&call, &mut sink).unwrap();
-        let output = whole(&sink.shelf, &sink.buffer);
+        let output = whole(sink.shelf, &sink.buffer);
         let held = Encoded::held(Box::new(Elsewhere(output)));
         drop(job.claim().unwrap().settle(Ok(held)));
         Ok(())

@@ -443,12 +443,13 @@ impl Remote for Shared {
             kill(&mut state, None, Some(target), || TaskErrorKind::Killed);
             return Ok(());
         }
-        for slot in &state.slots {
-            if let (true, Some(link)) = (slot.running == Some(job), &slot.link) {
-                let mut link = link.lock().unwrap_or_else(PoisonError::into_inner);
-                // A worker that has died cannot be told, and need not be.
-                drop(link.signal());
-            }
+        let its = state.slots.iter().find(|slot| slot.running == Some(job));
+        let link = its.and_then(|slot| slot.link.clone());
+        drop(state);
+        if let Some(link) = link {
+            let mut link = link.lock().unwrap_or_else(PoisonError::into_inner);
+            // A worker that has died cannot be told, and need not be.
+            drop(link.signal());
         }
         Ok(())
     }

@@ -12,13 +12,14 @@ use executor_core::{TaskError, WorkerDeath};
 
 use super::{
     Defect,
-    worker::{self, Call, Link},
+    worker::{self, Call, Link, Seen},
 };
 
 /// The parent's side of a worker.
 pub(crate) struct Process {
     pub(crate) link: Arc<Mutex<Link>>,
     output: ChildStdout,
+    seen: Arc<Seen>,
     /// Collects the end of what it writes to its standard error.
     errors: JoinHandle<String>,
 }
@@ -42,12 +43,15 @@ impl Process {
         let mut stderr = child.stderr.take().expect("its standard error is piped");
         let errors = thread::spawn(move || worker::tail(&mut stderr));
         let input: ChildStdin = child.stdin.take().expect("its input is piped");
+        let seen = Arc::<Seen>::default();
         let mut process = Self {
             link: Arc::new(Mutex::new(Link {
                 child,
                 input: Some(input),
+                seen: Arc::clone(&seen),
             })),
             output,
+            seen,
             errors,
         };
         match process.initialize(initializer) {
@@ -74,7 +78,7 @@ impl Process {
         partial: &mut Vec<u8>,
     ) -> io::Result<Result<Vec<u8>, TaskError>> {
         self.link().call(call)?;
-        worker::answer(&mut self.output, started, partial)
+        worker::answer(&mut self.output, &self.seen, started, partial)
     }
 
     pub(crate) fn has_died(&mut self) -> bool {

@@ -6,7 +6,7 @@ use std::{
     io::{self, Read},
     process::{Child, ChildStdin},
     sync::{
-        Mutex, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -35,6 +35,7 @@ const STARTED: u8 = b't';
 const PART: u8 = b'p';
 const DONE: u8 = b'd';
 const ERROR: u8 = b'e';
+const SEEN: u8 = b'n';
 
 /// A task on its way.
 #[derive(Debug)]
@@ -60,6 +61,31 @@ impl Call {
 pub(crate) struct Link {
     pub(crate) child: Child,
     pub(crate) input: Option<ChildStdin>,
+    pub(crate) seen: Arc<Seen>,
+}
+
+/// How many signals the worker has said that it has seen.
+#[derive(Default)]
+pub(crate) struct Seen {
+    count: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Seen {
+    fn add(&self) {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits for one more than `before`; not for ever, since a task that is over tells nobody.
+    fn wait(&self, before: u64) {
+        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = Duration::from_secs(1);
+        let waited = self
+            .changed
+            .wait_timeout_while(count, limit, |count| *count == before);
+        drop(waited);
+    }
 }
 
 impl Link {
@@ -78,8 +104,13 @@ impl Link {
         self.send(CALL, &body)
     }
 
+    /// Returns when the task can see it.
     pub(crate) fn signal(&mut self) -> io::Result<()> {
-        self.send(SIGNAL, &[])
+        let seen = Arc::clone(&self.seen);
+        let before = *seen.count.lock().unwrap_or_else(PoisonError::into_inner);
+        self.send(SIGNAL, &[])?;
+        seen.wait(before);
+        Ok(())
     }
 
     pub(crate) fn kill(&mut self) {
@@ -104,12 +135,14 @@ pub(crate) fn answer_to_initialize(output: &mut impl Read) -> io::Result<Result<
 /// What the worker says to a call; an error says that it has died.
 pub(crate) fn answer(
     output: &mut impl Read,
+    seen: &Seen,
     started: &mut bool,
     partial: &mut Vec<u8>,
 ) -> io::Result<Result<Vec<u8>, TaskError>> {
     loop {
         match read_frame(output)? {
             (STARTED, _) => *started = true,
+            (SEEN, _) => seen.add(),
             (PART, mut body) => partial.append(&mut body),
             (DONE, mut body) => {
                 partial.append(&mut body);
@@ -145,6 +178,8 @@ pub(crate) fn serve_if_worker() {
         while let Ok((kind, body)) = read_frame(&mut input) {
             if kind == SIGNAL {
                 HOST.stop.store(true, Ordering::SeqCst);
+                // If the parent is gone, this process is about to end.
+                drop(write_frame(&mut io::stdout(), SEEN, &[]));
             } else if sender.send((kind, body)).is_err() {
                 break;
             }

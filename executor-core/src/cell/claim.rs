@@ -1,6 +1,6 @@
 //! What the claimer of a task does with its cell: run, fail, complete, cancel, encode.
 
-use std::{rc::Rc, time::Instant};
+use std::time::Instant;
 
 use super::{
     CURRENT, CellRef, JobKey, Run,
@@ -341,7 +341,7 @@ impl CellRef {
         self,
         portable: &Portable,
         buffer: &mut Vec<u8>,
-        shelf: Option<Rc<dyn Shelf>>,
+        shelf: Option<&'static dyn Shelf>,
     ) -> Option<Result<(), TaskError>> {
         if !self.header().state.borrow() {
             return None;

@@ -1,6 +1,6 @@
 //! What a backend is handed: a task with its result slot, types erased.
 
-use std::{fmt, marker::PhantomData, rc::Rc, time::Instant};
+use std::{fmt, marker::PhantomData, time::Instant};
 
 use super::{CellOptions, CellRef, Extra, Run, TaskFuture, vtable::Portable, waiter::Callbacks};
 use crate::{
@@ -339,7 +339,7 @@ impl Job {
     /// As there; what is on the shelf is of no use then.
     pub fn encode_onto<'b>(
         &mut self,
-        shelf: Option<Rc<dyn Shelf>>,
+        shelf: Option<&'static dyn Shelf>,
         buffer: &'b mut Vec<u8>,
     ) -> Option<Result<EncodedCall<'b>, TaskError>> {
         let portable = self.cell.portable_vtable()?;

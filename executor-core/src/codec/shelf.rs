@@ -6,12 +6,14 @@
 //! everything in front of them. The encoding is what was put onto the shelf, and then the rest of the
 //! buffer.
 
-use std::{cell::RefCell, ptr, rc::Rc};
+use std::{cell::Cell, ptr};
 
 /// Pieces of this length and more are offered to the shelf.
 pub(super) const LONG: usize = 64 * 1024;
 
 /// A place for long pieces of an encoding.
+///
+/// It is only ever called on the thread that encodes, within the call that it was given to.
 pub trait Shelf {
     /// Takes `front` and then `long`, which follow on what it has. False if there is no room: then it has
     /// what it had before.
@@ -22,9 +24,10 @@ pub trait Shelf {
     fn finish(&self, rest: &[u8]) -> bool;
 }
 
-/// An encoding that has a shelf.
+/// An encoding that has a shelf. Cheap to note: most encodings have no long pieces.
+#[derive(Clone, Copy)]
 struct Open {
-    shelf: Rc<dyn Shelf>,
+    shelf: &'static dyn Shelf,
     /// The address of the buffer: there may be others, of encodings within the encoding.
     buffer: usize,
     /// What of the buffer is on the shelf.
@@ -33,7 +36,7 @@ struct Open {
 }
 
 thread_local! {
-    static OPEN: RefCell<Option<Open>> = const { RefCell::new(None) };
+    static OPEN: Cell<Option<Open>> = const { Cell::new(None) };
 }
 
 /// Ends the use of a shelf, also on a panic.
@@ -41,14 +44,14 @@ struct Use(Option<Open>);
 
 impl Drop for Use {
     fn drop(&mut self) {
-        OPEN.set(self.0.take());
+        OPEN.set(self.0);
     }
 }
 
 /// Has `encode` append to `buffer`, or put onto the shelf: all of the encoding is here or there. It is called
 /// once more if the shelf has no room for the end.
 pub(crate) fn encode_with<E>(
-    shelf: Option<Rc<dyn Shelf>>,
+    shelf: Option<&'static dyn Shelf>,
     buffer: &mut Vec<u8>,
     mut encode: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -57,17 +60,14 @@ pub(crate) fn encode_with<E>(
     };
     let start = buffer.len();
     let open = Open {
-        shelf: Rc::clone(&shelf),
+        shelf,
         buffer: ptr::from_ref(buffer).addr(),
         put: start,
         is_used: false,
     };
     let ending = Use(OPEN.replace(Some(open)));
     let encoded = encode(buffer);
-    let put = OPEN.with_borrow(|open| {
-        let used = open.as_ref().filter(|open| open.is_used);
-        used.map(|open| open.put)
-    });
+    let put = OPEN.get().filter(|open| open.is_used).map(|open| open.put);
     drop(ending);
     encoded?;
     let Some(put) = put else { return Ok(()) };
@@ -83,16 +83,14 @@ pub(crate) fn encode_with<E>(
 /// buffer.
 #[cold]
 pub(super) fn put(buffer: &Vec<u8>, long: &[u8]) -> bool {
-    OPEN.with_borrow_mut(|open| {
-        let Some(open) = open else { return false };
-        if open.buffer != ptr::from_ref(buffer).addr() {
-            return false;
-        }
-        let is_put = open.shelf.put(&buffer[open.put..], long);
-        if is_put {
-            open.put = buffer.len();
-            open.is_used = true;
-        }
-        is_put
-    })
+    let Some(open) = OPEN.get() else { return false };
+    if open.buffer != ptr::from_ref(buffer).addr() || !open.shelf.put(&buffer[open.put..], long) {
+        return false;
+    }
+    OPEN.set(Some(Open {
+        put: buffer.len(),
+        is_used: true,
+        ..open
+    }));
+    true
 }

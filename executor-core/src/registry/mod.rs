@@ -8,7 +8,6 @@ use std::{
     cell::Cell,
     collections::HashMap,
     fmt,
-    rc::Rc,
     sync::{OnceLock, PoisonError, RwLock},
 };
 
@@ -60,7 +59,7 @@ pub trait Sink {
 
     /// A place for long pieces of the output of a single call. If it was used, all of the output is there,
     /// and none in the buffer.
-    fn shelf(&mut self) -> Option<Rc<dyn Shelf>> {
+    fn shelf(&mut self) -> Option<&'static dyn Shelf> {
         None
     }
 }

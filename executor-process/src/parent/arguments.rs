@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 #[cfg(target_os = "linux")]
-use std::{io, os::fd::OwnedFd, rc::Rc, sync::Arc};
+use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use executor_core::{Job, TaskError};
 
@@ -10,7 +10,7 @@ use super::entry::Body;
 #[cfg(target_os = "linux")]
 use crate::wire::{
     LARGE,
-    arena::{Arena, ArenaShelf, Block},
+    arena::{Arena, ArenaShelf, Filling},
 };
 
 /// So much of a thread's buffer is kept.
@@ -49,42 +49,23 @@ impl Arguments {
         let Some((_, arena)) = &self.arena else {
             return encode_inline(job);
         };
-        let shelf = shelf_of(arena);
-        let encoded = with_buffer(|buffer| {
-            let encoded = job.encode_onto(Some(shelf.clone()), buffer)?;
+        let filling = Filling::of(arena);
+        with_buffer(|buffer| {
+            let encoded = job.encode_onto(Some(&ArenaShelf), buffer)?;
             let encoded = encoded.map(|call| {
-                let block = shelf.take().or_else(|| large(arena, call.body));
+                let block = match call.body.len() {
+                    0 => filling.take(),
+                    len if len >= LARGE => arena.block_of(call.body),
+                    _ => None,
+                };
                 (call.is_chunk, block)
             });
             Some(encoded.map(|(is_chunk, block)| {
                 let body = block.map_or_else(|| Body::take(buffer), Body::Shared);
                 (is_chunk, body)
             }))
-        });
-        shelf.clear();
-        SHELF.set(Some(shelf));
-        encoded
+        })
     }
-}
-
-#[cfg(target_os = "linux")]
-thread_local! {
-    /// The shelf that this thread used last.
-    static SHELF: RefCell<Option<Rc<ArenaShelf>>> = const { RefCell::new(None) };
-}
-
-#[cfg(target_os = "linux")]
-fn shelf_of(arena: &Arc<Arena>) -> Rc<ArenaShelf> {
-    // Out of its place while the user's code runs, which may submit a task itself.
-    match SHELF.take() {
-        Some(shelf) if shelf.is_of(arena) => shelf,
-        _ => ArenaShelf::new(arena),
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn large(arena: &Arc<Arena>, body: &[u8]) -> Option<Block> {
-    (body.len() >= LARGE).then(|| arena.block_of(body))?
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -9,43 +9,34 @@
 //!
 //! Whoever writes to an arena shares it out: for the arguments, the parent, and it frees a task's block
 //! when the task is answered. A worker shares out its results, and the parent says when it has them: see
-//! [`Results`].
+//! [`results`](super::results).
 
 use std::{
     cell::RefCell,
-    io,
-    ops::Range,
+    io, mem,
     os::fd::OwnedFd,
-    rc::Rc,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use executor_core::codec::{Held, Shelf};
+use executor_core::codec::Shelf;
 
-use super::frame::{Place, Violation};
 use crate::os::linux::Mapping;
 
 /// The lengths that an arena may have; the first that the system grants is taken.
 #[cfg(target_pointer_width = "64")]
-const LENS: &[usize] = &[256 << 20, 32 << 20];
+pub(super) const LENS: &[usize] = &[256 << 20, 32 << 20];
 #[cfg(not(target_pointer_width = "64"))]
-const LENS: &[usize] = &[16 << 20];
+pub(super) const LENS: &[usize] = &[16 << 20];
 
 /// So much at the start of an arena keeps its memory when it is free.
-const KEPT: usize = 72 << 20;
+pub(super) const KEPT: usize = 72 << 20;
 
 /// Blocks begin and end at multiples of this, the size of a page: so the memory of each is its own.
-const UNIT: usize = 4096;
-
-/// How many results of one worker there may be at a time.
-const SLOTS: usize = 64;
+pub(super) const UNIT: usize = 4096;
 
 /// Shared memory, shared out in blocks.
 pub(crate) struct Arena {
-    memory: Mapping,
+    pub(super) memory: Mapping,
     free: Mutex<Free>,
 }
 
@@ -67,7 +58,7 @@ impl Arena {
     }
 
     /// Shares out all of `memory` but its first `start` bytes.
-    fn sharing(memory: Mapping, start: usize) -> Self {
+    pub(super) fn sharing(memory: Mapping, start: usize) -> Self {
         let free = Free(vec![(start, memory.len() - start)]);
         Self {
             memory,
@@ -93,7 +84,7 @@ impl Arena {
         block.append(bytes).then_some(block)
     }
 
-    fn free(&self) -> MutexGuard<'_, Free> {
+    pub(super) fn free(&self) -> MutexGuard<'_, Free> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -168,7 +159,7 @@ impl Drop for Block {
 }
 
 /// What is free: offsets and lengths, in order, none next to another.
-struct Free(Vec<(usize, usize)>);
+pub(super) struct Free(pub(super) Vec<(usize, usize)>);
 
 impl Free {
     /// Takes `size` bytes, as far at the front as there are: what was used before comes before what was not.
@@ -218,233 +209,103 @@ impl Free {
     }
 }
 
-/// The worker's side of the arena of its results.
-///
-/// The arena begins with a word for each of [`SLOTS`] results. The worker sets one to 1 before it sends a
-/// result, and names it; the parent sets it to 0 when it has copied the result, and not before does the
-/// worker use that memory again.
-pub(crate) struct Results {
-    arena: Arc<Arena>,
-    sent: [Option<Block>; SLOTS],
-    /// How many of them there are.
-    count: usize,
-}
+/// Takes what is long in an encoding into an arena, and with it all the rest: that of the innermost
+/// [`Filling`] of this thread.
+pub(crate) struct ArenaShelf;
 
-impl Results {
-    /// The worker's side, of the file that its parent has sent.
-    pub(crate) fn of(file: &OwnedFd) -> io::Result<Self> {
-        let memory = Mapping::of_all(file)?;
-        Ok(Self {
-            arena: Arc::new(Arena::sharing(memory, UNIT)),
-            sent: [const { None }; SLOTS],
-            count: 0,
-        })
-    }
-
-    /// The arena, if one more result can be sent; after what the parent has let go was freed.
-    pub(crate) fn arena(&mut self) -> Option<&Arc<Arena>> {
-        if self.count > 0 {
-            self.free();
-        }
-        (self.count < SLOTS).then_some(&self.arena)
-    }
-
-    /// The arena, whatever is in it.
-    pub(crate) const fn all(&self) -> &Arc<Arena> {
-        &self.arena
-    }
-
-    fn free(&mut self) {
-        let memory = &self.arena.memory;
-        for (slot, sent) in self.sent.iter_mut().enumerate() {
-            // The parent's copy comes before the next use of these bytes.
-            if sent.is_some() && memory.word(8 * slot).load(Ordering::Acquire) == 0 {
-                *sent = None;
-                self.count -= 1;
-            }
-        }
-    }
-
-    /// Leaves a result to the parent, who has to be told where it is.
-    ///
-    /// # Panics
-    ///
-    /// If no more can be sent.
-    pub(crate) fn send(&mut self, mut block: Block) -> Place {
-        let slot = self.sent.iter().position(Option::is_none);
-        let slot = slot.expect("there is an arena for one more result");
-        block.trim();
-        let place = Place {
-            slot: slot as u32,
-            offset: block.offset as u64,
-            len: block.len as u64,
-        };
-        // Whoever reads of it in the frame that follows sees this, and the bytes.
-        self.word(slot).store(1, Ordering::Release);
-        self.sent[slot] = Some(block);
-        self.count += 1;
-        place
-    }
-
-    fn word(&self, slot: usize) -> &AtomicU64 {
-        self.arena.memory.word(8 * slot)
-    }
-}
-
-/// The parent's side of the arena of a worker's results. It outlives the worker for as long as there is a
-/// result in it.
-pub(crate) struct Inbound {
-    memory: Mapping,
-    /// The slots whose results are here, a bit for each.
-    held: AtomicU64,
-}
-
-/// A result where its worker left it. The memory is the worker's again when this is dropped.
-pub(crate) struct HeldResult {
-    inbound: Arc<Inbound>,
-    slot: u32,
-    offset: usize,
-    len: usize,
-}
-
-impl Inbound {
-    /// A new arena for the results of one worker, and its file for the worker.
-    pub(crate) fn create() -> io::Result<(OwnedFd, Arc<Self>)> {
-        let (file, memory) = Mapping::create_largest(LENS)?;
-        let inbound = Self {
-            memory,
-            held: AtomicU64::new(0),
-        };
-        Ok((file, Arc::new(inbound)))
-    }
-
-    /// The result that a worker says is there, of at most `cap` bytes.
-    pub(crate) fn hold(
-        self: &Arc<Self>,
-        place: Place,
-        cap: usize,
-    ) -> Result<HeldResult, Violation> {
-        let Place { slot, offset, len } = place;
-        let range = usize::try_from(offset).ok().zip(usize::try_from(len).ok());
-        let (offset, len) = range
-            .filter(|&(offset, len)| {
-                let end = offset.checked_add(len);
-                len <= cap && end.is_some_and(|end| end <= self.memory.len())
-            })
-            .ok_or_else(|| {
-                Violation(format!(
-                    "a result claims to be {len} bytes at {offset} of {}, and up to {cap} are allowed",
-                    self.memory.len()
-                ))
-            })?;
-        let is_free = 1_u64
-            .checked_shl(slot)
-            .is_some_and(|bit| self.held.fetch_or(bit, Ordering::AcqRel) & bit == 0);
-        if !is_free {
-            return Err(Violation(format!(
-                "result {slot} of {SLOTS} is none, or is in use already"
-            )));
-        }
-        Ok(HeldResult {
-            inbound: Arc::clone(self),
-            slot,
-            offset,
-            len,
-        })
-    }
-}
-
-impl Held for HeldResult {
-    fn len(&self) -> usize {
-        self.len
-    }
-
-    fn append_to(&self, range: Range<usize>, bytes: &mut Vec<u8>) {
-        let end = range.end.min(self.len);
-        let start = range.start.min(end);
-        let offset = self.offset + start;
-        self.inbound.memory.append(offset, end - start, bytes);
-    }
-}
-
-impl Drop for HeldResult {
-    fn drop(&mut self) {
-        let (memory, end) = (&self.inbound.memory, self.offset + self.len);
-        memory.discard(self.offset.max(KEPT).min(end)..end);
-        self.inbound
-            .held
-            .fetch_and(!(1 << self.slot), Ordering::AcqRel);
-        // After the copy: from here on the worker may write there.
-        memory
-            .word(8 * self.slot as usize)
-            .store(0, Ordering::Release);
-    }
-}
-
-/// Takes what is long in an encoding into an arena, and with it all the rest. It does not keep the arena.
-pub(crate) struct ArenaShelf {
+/// An encoding that may go to an arena.
+struct Target {
+    /// Not kept: a thread remembers it when the pool is gone.
     arena: Weak<Arena>,
-    block: RefCell<Option<Block>>,
+    block: Option<Block>,
+    /// How many encodings are within one another.
+    depth: usize,
+}
+
+thread_local! {
+    static TARGET: RefCell<Target> = const {
+        RefCell::new(Target {
+            arena: Weak::new(),
+            block: None,
+            depth: 0,
+        })
+    };
 }
 
 /// Room for what follows on the last long piece, as a rule.
 const SLACK: usize = 256;
 
-impl ArenaShelf {
-    pub(crate) fn new(arena: &Arc<Arena>) -> Rc<Self> {
-        Rc::new(Self {
-            arena: Arc::downgrade(arena),
-            block: RefCell::new(None),
+/// While there is one, the [`ArenaShelf`] of this thread fills a block of its arena.
+pub(crate) struct Filling {
+    /// The encoding that this one is within, if it is of another arena, and what there is of it.
+    outer: (Option<Weak<Arena>>, Option<Block>),
+}
+
+impl Filling {
+    pub(crate) fn of(arena: &Arc<Arena>) -> Self {
+        TARGET.with_borrow_mut(|target| {
+            target.depth += 1;
+            let is_same = Weak::as_ptr(&target.arena) == Arc::as_ptr(arena);
+            let other = (!is_same).then(|| mem::replace(&mut target.arena, Arc::downgrade(arena)));
+            Self {
+                outer: (other, target.block.take()),
+            }
         })
     }
 
-    /// Whether it is one of this arena.
-    pub(crate) fn is_of(&self, arena: &Arc<Arena>) -> bool {
-        Weak::as_ptr(&self.arena) == Arc::as_ptr(arena)
-    }
-
-    /// How long the encoding is, if it is here.
+    /// How long the encoding is, if it is in the arena.
     pub(crate) fn len(&self) -> Option<usize> {
-        self.block.borrow().as_ref().map(Block::len)
+        TARGET.with_borrow(|target| target.block.as_ref().map(Block::len))
     }
 
-    /// The encoding, if it is here.
+    /// The encoding, if it is in the arena.
     pub(crate) fn take(&self) -> Option<Block> {
-        self.block.take()
+        TARGET.with_borrow_mut(|target| target.block.take())
     }
+}
 
-    /// Drops what an encoding that has failed has left.
-    pub(crate) fn clear(&self) {
-        drop(self.block.take());
+impl Drop for Filling {
+    fn drop(&mut self) {
+        let (arena, block) = mem::take(&mut self.outer);
+        let left = TARGET.with_borrow_mut(|target| {
+            target.depth -= 1;
+            // The next encoding is for the same pool, as a rule.
+            if let (Some(arena), 1..) = (arena, target.depth) {
+                target.arena = arena;
+            }
+            mem::replace(&mut target.block, block)
+        });
+        // Of an encoding that has failed.
+        drop(left);
     }
 }
 
 impl Shelf for ArenaShelf {
     fn put(&self, front: &[u8], long: &[u8]) -> bool {
-        let mut block = self.block.borrow_mut();
-        if block.is_none() {
-            let arena = self.arena.upgrade();
-            *block = arena.and_then(|arena| arena.block(front.len() + long.len() + SLACK));
-        }
-        let Some(block) = &mut *block else {
-            return false;
-        };
-        let before = block.len;
-        let is_put = block.append(front) && block.append(long);
-        if !is_put {
-            block.len = before;
-        }
-        is_put
+        TARGET.with_borrow_mut(|Target { arena, block, .. }| {
+            if block.is_none() {
+                let arena = arena.upgrade();
+                *block = arena.and_then(|arena| arena.block(front.len() + long.len() + SLACK));
+            }
+            let Some(block) = block else { return false };
+            let before = block.len;
+            let is_put = block.append(front) && block.append(long);
+            if !is_put {
+                block.len = before;
+            }
+            is_put
+        })
     }
 
     fn finish(&self, rest: &[u8]) -> bool {
-        let mut block = self.block.borrow_mut();
-        let is_put = block.as_mut().is_some_and(|block| block.append(rest));
-        match &mut *block {
-            Some(block) if is_put => block.trim(),
-            _ => *block = None,
-        }
-        is_put
+        TARGET.with_borrow_mut(|Target { block, .. }| {
+            let is_put = block.as_mut().is_some_and(|block| block.append(rest));
+            match block {
+                Some(block) if is_put => block.trim(),
+                _ => *block = None,
+            }
+            is_put
+        })
     }
 }
 
@@ -521,64 +382,31 @@ mod tests {
     #[test]
     fn a_shelf_has_all_of_it_or_nothing() {
         let arena = arena(8 * UNIT);
-        let shelf = ArenaShelf::new(&arena);
-        assert!(shelf.put(b"a", &[1; UNIT]));
-        assert!(shelf.put(b"bc", &[2; UNIT]));
-        assert!(!shelf.put(b"d", &[3; 8 * UNIT]), "there is no such room");
-        assert!(shelf.finish(b"end"));
-        let block = shelf.take().unwrap();
+        let filling = Filling::of(&arena);
+        assert!(ArenaShelf.put(b"a", &[1; UNIT]));
+        {
+            let (_file, memory) = Mapping::create(2 * UNIT).unwrap();
+            let other = Arc::new(Arena::sharing(memory, 0));
+            let within = Filling::of(&other);
+            assert!(ArenaShelf.put(b"x", b"y") && ArenaShelf.finish(b"z"));
+            assert_eq!(within.len(), Some(3));
+            assert_eq!(contents(&within.take().unwrap()), b"xyz");
+        }
+        assert!(ArenaShelf.put(b"bc", &[2; UNIT]));
+        assert!(
+            !ArenaShelf.put(b"d", &[3; 8 * UNIT]),
+            "there is no such room"
+        );
+        assert!(ArenaShelf.finish(b"end"));
+        let block = filling.take().unwrap();
         let whole = [b"a", &[1; UNIT][..], b"bc", &[2; UNIT], b"end"].concat();
         assert_eq!(contents(&block), whole);
-        let shelf = ArenaShelf::new(&arena);
-        assert!(shelf.put(b"", &[1; UNIT]));
-        assert!(!shelf.finish(&[0; 8 * UNIT]));
-        assert!(shelf.take().is_none());
+        assert!(ArenaShelf.put(b"", &[1; UNIT]));
+        assert!(!ArenaShelf.finish(&[0; 8 * UNIT]));
+        assert!(filling.take().is_none());
+        assert!(ArenaShelf.put(b"half", &[1; UNIT]));
+        drop(filling);
         drop(block);
         assert_eq!(arena.free().0, [(0, 8 * UNIT)]);
-    }
-
-    #[test]
-    fn results_are_held_until_they_are_let_go() {
-        let (file, inbound) = Inbound::create().unwrap();
-        let mut results = Results::of(&file).unwrap();
-        let whole = results.arena().unwrap().free().0.clone();
-        let mut held = Vec::new();
-        for n in 0..SLOTS as u8 {
-            let block = results.arena().unwrap().block_of(&[n; 100]).unwrap();
-            let place = results.send(block);
-            held.push(inbound.hold(place, 100).unwrap());
-        }
-        assert!(results.arena().is_none(), "there are enough");
-        for (n, held) in held.iter().enumerate() {
-            let mut bytes = Vec::new();
-            held.append_to(1..usize::MAX, &mut bytes);
-            assert_eq!(bytes, [n as u8; 99]);
-            held.append_to(101..102, &mut bytes);
-            assert_eq!((bytes.len(), held.len()), (99, 100));
-        }
-        drop(held);
-        assert_eq!(results.arena().unwrap().free().0, whole);
-    }
-
-    #[test]
-    fn false_claims_are_refused() {
-        let (_file, inbound) = Inbound::create().unwrap();
-        let end = inbound.memory.len() as u64;
-        let place = |slot, offset, len| Place { slot, offset, len };
-        for wrong in [
-            place(64, 0, 1),
-            place(u32::MAX, 0, 1),
-            place(0, end, 1),
-            place(0, end + 1, 0),
-            place(0, 0, 1001),
-            place(0, u64::MAX, 1),
-            place(0, 1, u64::MAX),
-        ] {
-            assert!(inbound.hold(wrong, 1000).is_err(), "{wrong:?}");
-        }
-        let held = inbound.hold(place(63, end - 1, 1), 1000).unwrap();
-        assert!(inbound.hold(place(63, 0, 1), 1000).is_err(), "in use");
-        drop(held);
-        drop(inbound.hold(place(63, 0, 1), 1000).unwrap());
     }
 }

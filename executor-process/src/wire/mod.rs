@@ -75,6 +75,8 @@ pub(crate) mod frame;
 pub(crate) mod inbox;
 #[cfg(target_os = "linux")]
 pub(crate) mod page;
+#[cfg(target_os = "linux")]
+pub(crate) mod results;
 
 /// Raised when any of this changes.
 pub(crate) const VERSION: u32 = 1;

@@ -6,7 +6,7 @@ mod portable;
 #[cfg(target_os = "linux")]
 mod shared;
 
-use std::{io, rc::Rc, sync::Arc, time::Instant};
+use std::{io, sync::Arc, time::Instant};
 
 use executor_core::{
     Home, Registry, Sink, TaskError, TaskTable,
@@ -43,7 +43,7 @@ trait Output {
     fn shared_arguments(&self, offset: u64, len: u64) -> io::Result<Shared>;
 
     /// Where long pieces of the output of the task that runs may be put.
-    fn shelf(&mut self) -> Option<Rc<dyn Shelf>> {
+    fn shelf(&mut self) -> Option<&'static dyn Shelf> {
         None
     }
 
@@ -266,7 +266,7 @@ impl<O: Output> Sink for Collect<'_, O> {
         self.buffer
     }
 
-    fn shelf(&mut self) -> Option<Rc<dyn Shelf>> {
+    fn shelf(&mut self) -> Option<&'static dyn Shelf> {
         self.output.shelf()
     }
 

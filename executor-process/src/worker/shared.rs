@@ -1,6 +1,6 @@
 //! A worker's connection through pipes and shared memory.
 
-use std::{io, os::fd::OwnedFd, rc::Rc, sync::Arc};
+use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use executor_core::codec::Shelf;
 
@@ -9,10 +9,11 @@ use crate::{
     os::linux::{self, Arguments, WorkerEnds},
     wire::{
         LARGE,
-        arena::{ArenaShelf, Block, Results},
+        arena::{ArenaShelf, Block, Filling},
         frame::{self, FromWorker, PART_HEADER},
         inbox::Inbox,
         page::{self, Page, RING},
+        results::Results,
     },
 };
 
@@ -32,7 +33,7 @@ pub(super) fn serve() -> io::Result<()> {
     let output = Journal {
         fd: ends.replies,
         arguments: Arguments::map(&ends.arguments)?,
-        shelf: ArenaShelf::new(results.all()),
+        filling: Filling::of(results.all()),
         results,
         page: Arc::clone(&page),
         unsent: Vec::new(),
@@ -82,8 +83,8 @@ struct Journal {
     page: Arc<Page>,
     arguments: Arguments,
     results: Results,
-    /// Where the output of a task is put if it is large.
-    shelf: Rc<ArenaShelf>,
+    /// Has the output of a task put there if it is large.
+    filling: Filling,
     /// What is in the ring and was not written to the pipe.
     unsent: Vec<u8>,
     committed: u64,
@@ -102,7 +103,7 @@ impl Output for Journal {
 
     fn start(&mut self, seq: u64, now: u64) -> io::Result<bool> {
         // The task before may have failed while its output was encoded.
-        self.shelf.clear();
+        drop(self.filling.take());
         Ok(self.page.start(seq, now))
     }
 
@@ -117,17 +118,17 @@ impl Output for Journal {
         Ok(Arc::new(view.ok_or_else(beyond)?))
     }
 
-    fn shelf(&mut self) -> Option<Rc<dyn Shelf>> {
+    fn shelf(&mut self) -> Option<&'static dyn Shelf> {
         self.results.arena()?;
-        Some(self.shelf.clone())
+        Some(&ArenaShelf)
     }
 
     fn length(&self, body: &[u8]) -> usize {
-        self.shelf.len().unwrap_or(body.len())
+        self.filling.len().unwrap_or(body.len())
     }
 
     fn done(&mut self, seq: u64, nanos: u64, body: &[u8], now: u64) -> io::Result<()> {
-        let block = self.shelf.take().or_else(|| self.large(body));
+        let block = self.filling.take().or_else(|| self.large(body));
         let frame = match block {
             None => FromWorker::Done { seq, nanos, body },
             Some(block) => FromWorker::DoneShared {

@@ -7,9 +7,9 @@ use crate::{
     os::linux::{self, Interest, Kit, Poller, Process},
     wire::{
         WORKER_VARIABLE,
-        arena::Inbound,
         inbox::Inbox,
         page::{self, CLAIMS, Page},
+        results::Inbound,
     },
 };
 
