@@ -1,7 +1,7 @@
 //! Chunks that leave the process.
 //!
 //! A chunk travels under the name of its tasks, marked as a chunk: a byte that says whether it splits, and
-//! a [frame](frame) for each task. Its output is a frame for each result, written as soon as the item is
+//! a [`frame`] for each task. Its output is a frame for each result, written as soon as the item is
 //! done, and at last an end frame with the nanoseconds that it took. There may be fewer results than
 //! tasks: the others were not begun. Their sender takes them from its own chunk, which stays in the cell
 //! until the output is there.

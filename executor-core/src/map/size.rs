@@ -17,6 +17,10 @@ const MAX: usize = 1 << 12;
 /// wake-ups.
 const MAX_ELSEWHERE: usize = 1 << 15;
 
+/// A chunk for another process is not made shorter than this at the end: it would take longer to hand it
+/// over than to run it.
+const WORTH_SENDING_NANOS: f64 = 5e4;
+
 /// Learns from each chunk how large the next should be. Starts with single items, so that slow
 /// ones are never merged.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ pub(super) struct Sizer {
     cost: Option<f64>,
     /// The largest chunk so far.
     last: usize,
-    max: usize,
+    is_local: bool,
 }
 
 impl Sizer {
@@ -36,7 +40,7 @@ impl Sizer {
             fixed: None,
             cost: None,
             last: 1,
-            max: if is_local { MAX } else { MAX_ELSEWHERE },
+            is_local,
         }
     }
 
@@ -56,12 +60,18 @@ impl Sizer {
         }
         let Some(cost) = self.cost else { return 1 };
         // The end is shared out: half of an even share, so that nobody is left with a large rest.
-        let share = remaining.map_or(self.max, |remaining| remaining.div_ceil(2 * workers));
+        let (max, least) = if self.is_local {
+            (MAX, 1)
+        } else {
+            (
+                MAX_ELSEWHERE,
+                (WORTH_SENDING_NANOS / cost.max(0.5)) as usize,
+            )
+        };
+        let share = remaining.map_or(max, |remaining| remaining.div_ceil(2 * workers));
         let target = (TARGET_NANOS / cost.max(0.5)) as usize;
-        let size = target
-            .min(self.last.saturating_mul(GROWTH))
-            .clamp(1, self.max);
-        size.min(share.max(1))
+        let size = target.min(self.last.saturating_mul(GROWTH)).clamp(1, max);
+        size.min(share.max(least.max(1)))
     }
 
     /// A chunk of `items` has been made.
@@ -109,6 +119,15 @@ mod tests {
         let mut sizer = Sizer::new(true);
         sizer.learn(1, Duration::from_millis(3));
         assert_eq!(sizer.next(None, 2), 1);
+    }
+
+    #[test]
+    fn what_goes_elsewhere_is_not_shared_out_to_the_last() {
+        let mut sizer = Sizer::new(false);
+        sizer.learn(1, Duration::from_nanos(100));
+        sizer.made(4096);
+        assert_eq!(sizer.next(Some(400), 4), 500, "as many as there are");
+        assert_eq!(sizer.next(Some(40_000), 4), 5000);
     }
 
     #[test]

@@ -130,7 +130,7 @@ mod kind {
 }
 
 /// The bytes in front of a part's results.
-pub(crate) const PART_HEADER: usize = HEADER + 1 + 8;
+const PART_HEADER: usize = HEADER + 1 + 8;
 
 /// A frame: its length with the header, its kind and its body.
 type Found<'a> = (usize, u8, &'a [u8]);
@@ -357,7 +357,7 @@ impl Place {
 }
 
 /// The bytes in front of `len` bytes of results.
-pub(crate) fn part_header(seq: u64, len: usize) -> [u8; PART_HEADER] {
+fn part_header(seq: u64, len: usize) -> [u8; PART_HEADER] {
     let mut header = [0; PART_HEADER];
     header[..4].copy_from_slice(&((PART_HEADER - HEADER + len) as u32).to_le_bytes());
     header[4] = kind::PART;

@@ -4,7 +4,6 @@
 
 use std::sync::atomic::Ordering;
 
-use super::frame::PART_HEADER;
 use crate::os::linux::Mapping;
 
 /// How many tasks may be under way to one worker, and be taken back, before it looks at the next.
@@ -12,6 +11,9 @@ pub(crate) const CLAIMS: u64 = 1024;
 
 /// How many bytes of answers the ring holds.
 pub(crate) const RING: u64 = 256 * 1024;
+
+/// How many bytes of results of a chunk are collected before they become a frame.
+pub(crate) const PART: usize = 256 * 1024;
 
 /// Written by the worker.
 mod at {
@@ -27,10 +29,11 @@ mod at {
     /// Written by both.
     pub(super) const CLAIMS: usize = 4096;
     pub(super) const RING: usize = CLAIMS + 8 * super::CLAIMS as usize;
+    pub(super) const PART: usize = RING + super::RING as usize;
 }
 
 /// The length of it all.
-pub(crate) const LEN: usize = at::RING + RING as usize;
+pub(crate) const LEN: usize = at::PART + PART;
 
 const OFFERED: u64 = 0;
 const STARTED: u64 = 1;
@@ -122,9 +125,11 @@ impl Page {
         copy.clear();
         let committed = self.memory.word(at::COMMITTED).load(Ordering::Acquire);
         let open = self.memory.word(at::OPEN).load(Ordering::Acquire);
-        let (start, len) = (open >> 32, open & 0xffff_ffff);
-        if start == committed & 0xffff_ffff && len + (PART_HEADER as u64) <= RING {
-            self.copy_out(committed.wrapping_add(PART_HEADER as u64), len, copy);
+        let (start, len) = (open >> 32, (open & 0xffff_ffff) as usize);
+        // Else it has become a frame, or is none.
+        if start == committed & 0xffff_ffff && len <= PART {
+            copy.resize(len, 0);
+            self.memory.read(at::PART, copy);
         }
     }
 
@@ -193,7 +198,12 @@ impl Page {
             .store(position, Ordering::Release);
     }
 
-    /// Says that a part is being collected at `start`, of which `len` bytes are complete.
+    /// Puts `bytes` into the part that is being collected.
+    pub(crate) fn put_part(&self, offset: usize, bytes: &[u8]) {
+        self.memory.write(at::PART + offset, bytes);
+    }
+
+    /// Says that a part is being collected, which will be the frame at `start`, and of which `len` bytes are complete.
     pub(crate) fn note_open(&self, start: u64, len: u64) {
         self.memory
             .word(at::OPEN)

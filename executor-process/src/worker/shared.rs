@@ -10,9 +10,9 @@ use crate::{
     wire::{
         LARGE,
         arena::{ArenaShelf, Block, Filling},
-        frame::{self, FromWorker, PART_HEADER},
+        frame::FromWorker,
         inbox::Inbox,
-        page::{self, Page, RING},
+        page::{self, PART, Page, RING},
         results::Results,
     },
 };
@@ -145,35 +145,44 @@ impl Output for Journal {
             let place = self.results.send(block);
             return self.send(&FromWorker::PartShared { seq, place }, self.now());
         }
-        let header = PART_HEADER as u64;
-        let len = self.part.len() as u64 + results.len() as u64;
-        let unsent = self.committed - self.sent;
-        if self.open != Some(seq) || unsent + header + len > RING {
-            self.close_part()?;
-            if self.unsent.len() as u64 + header + results.len() as u64 > RING {
-                self.flush()?;
-            }
-            if header + results.len() as u64 > RING {
-                return self.send(
-                    &FromWorker::Part {
-                        seq,
-                        bytes: results,
-                    },
-                    self.now(),
-                );
+        if self.open != Some(seq) || self.part.len() + results.len() > PART {
+            let now = self.now();
+            self.close_part(now)?;
+            if results.len() > PART {
+                let bytes = results;
+                return self.append(&FromWorker::Part { seq, bytes }, now);
             }
             self.open = Some(seq);
         }
-        let start = self.committed + header + self.part.len() as u64;
-        self.page.reserve(start + results.len() as u64);
-        self.page.put(start, results);
+        self.page.put_part(self.part.len(), results);
         self.part.extend_from_slice(results);
         self.page.note_open(self.committed, self.part.len() as u64);
         Ok(())
     }
 
     fn send(&mut self, frame: &FromWorker<'_>, now: u64) -> io::Result<()> {
-        self.close_part()?;
+        self.close_part(now)?;
+        self.append(frame, now)
+    }
+
+    fn held_since(&self) -> Option<u64> {
+        self.held_since
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.close_part(0)?;
+        self.write_unsent()
+    }
+
+    fn note_memory(&mut self) -> io::Result<()> {
+        self.page.note_resident(linux::resident_bytes()?);
+        Ok(())
+    }
+}
+
+impl Journal {
+    /// Adds a frame to the stream.
+    fn append(&mut self, frame: &FromWorker<'_>, now: u64) -> io::Result<()> {
         let start = self.unsent.len();
         frame.write(&mut self.unsent);
         let len = (self.unsent.len() - start) as u64;
@@ -203,22 +212,6 @@ impl Output for Journal {
         Ok(())
     }
 
-    fn held_since(&self) -> Option<u64> {
-        self.held_since
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.close_part()?;
-        self.write_unsent()
-    }
-
-    fn note_memory(&mut self) -> io::Result<()> {
-        self.page.note_resident(linux::resident_bytes()?);
-        Ok(())
-    }
-}
-
-impl Journal {
     /// These bytes in shared memory, if they are many and there is room.
     fn large(&mut self, bytes: &[u8]) -> Option<Block> {
         if bytes.len() < LARGE {
@@ -227,20 +220,22 @@ impl Journal {
         self.results.arena()?.block_of(bytes)
     }
 
-    /// Makes a frame of the part that is being collected.
-    fn close_part(&mut self) -> io::Result<()> {
+    /// Makes a frame of the part that is being collected. Whenever this process dies, the parent finds either
+    /// the one or the other: what was collected counts as long as nothing more was committed.
+    fn close_part(&mut self, now: u64) -> io::Result<()> {
         let Some(seq) = self.open.take() else {
             return Ok(());
         };
-        let header = frame::part_header(seq, self.part.len());
-        self.page.put(self.committed, &header);
-        self.unsent.extend_from_slice(&header);
-        self.unsent.append(&mut self.part);
-        self.committed = self.sent + self.unsent.len() as u64;
-        self.page.commit(self.committed);
-        if self.unsent.len() >= BATCH {
-            self.write_unsent()?;
+        let mut part = std::mem::take(&mut self.part);
+        match self.large(&part) {
+            Some(block) => {
+                let place = self.results.send(block);
+                self.append(&FromWorker::PartShared { seq, place }, now)?;
+            }
+            None => self.append(&FromWorker::Part { seq, bytes: &part }, now)?,
         }
+        part.clear();
+        self.part = part;
         Ok(())
     }
 
