@@ -128,8 +128,7 @@ impl Page {
         let (start, len) = (open >> 32, (open & 0xffff_ffff) as usize);
         // Else it has become a frame, or is none.
         if start == committed & 0xffff_ffff && len <= PART {
-            copy.resize(len, 0);
-            self.memory.read(at::PART, copy);
+            self.get_part(len, copy);
         }
     }
 
@@ -201,6 +200,12 @@ impl Page {
     /// Puts `bytes` into the part that is being collected.
     pub(crate) fn put_part(&self, offset: usize, bytes: &[u8]) {
         self.memory.write(at::PART + offset, bytes);
+    }
+
+    /// Gets the part that is being collected back: its first `len` bytes.
+    pub(crate) fn get_part(&self, len: usize, part: &mut Vec<u8>) {
+        part.resize(len, 0);
+        self.memory.read(at::PART, part);
     }
 
     /// Says that a part is being collected, which will be the frame at `start`, and of which `len` bytes are complete.

@@ -40,6 +40,7 @@ pub(super) fn serve() -> io::Result<()> {
         committed: 0,
         sent: 0,
         open: None,
+        part_len: 0,
         part: Vec::new(),
         held_since: None,
     };
@@ -91,7 +92,9 @@ struct Journal {
     sent: u64,
     /// The task whose part is being collected.
     open: Option<u64>,
-    /// The results of that part.
+    /// How many bytes of results it has. They are in shared memory, and only there.
+    part_len: usize,
+    /// For the frame that it becomes.
     part: Vec<u8>,
     held_since: Option<u64>,
 }
@@ -145,7 +148,7 @@ impl Output for Journal {
             let place = self.results.send(block);
             return self.send(&FromWorker::PartShared { seq, place }, self.now());
         }
-        if self.open != Some(seq) || self.part.len() + results.len() > PART {
+        if self.open != Some(seq) || self.part_len + results.len() > PART {
             let now = self.now();
             self.close_part(now)?;
             if results.len() > PART {
@@ -154,9 +157,9 @@ impl Output for Journal {
             }
             self.open = Some(seq);
         }
-        self.page.put_part(self.part.len(), results);
-        self.part.extend_from_slice(results);
-        self.page.note_open(self.committed, self.part.len() as u64);
+        self.page.put_part(self.part_len, results);
+        self.part_len += results.len();
+        self.page.note_open(self.committed, self.part_len as u64);
         Ok(())
     }
 
@@ -227,6 +230,8 @@ impl Journal {
             return Ok(());
         };
         let mut part = std::mem::take(&mut self.part);
+        let len = std::mem::take(&mut self.part_len);
+        self.page.get_part(len, &mut part);
         match self.large(&part) {
             Some(block) => {
                 let place = self.results.send(block);
@@ -234,7 +239,6 @@ impl Journal {
             }
             None => self.append(&FromWorker::Part { seq, bytes: &part }, now)?,
         }
-        part.clear();
         self.part = part;
         Ok(())
     }
