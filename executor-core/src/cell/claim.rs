@@ -199,9 +199,7 @@ impl CellRef {
             return unsafe { self.settle_with_extra(outcome) };
         }
         // SAFETY: passed on from the caller.
-        if let Some(waiters) = unsafe { self.settle_quietly(outcome) } {
-            waiters.fire(outcome_of(outcome));
-        }
+        unsafe { self.settle_and(outcome, |waiters| waiters.fire(outcome_of(outcome))) };
     }
 
     /// As `settle`, for a backend whose thread must not run callbacks: wakes whoever waits, and gives
@@ -211,18 +209,18 @@ impl CellRef {
     ///
     /// As for `settle`, of a cell that has no extra.
     pub(crate) unsafe fn settle_deferring(self, outcome: u32) -> Option<Callbacks> {
+        let tell = |waiters: Waiters| waiters.wake(outcome_of(outcome));
         // SAFETY: passed on from the caller.
-        let waiters = unsafe { self.settle_quietly(outcome) }?;
-        waiters.wake(outcome_of(outcome))
+        unsafe { self.settle_and(outcome, tell) }.flatten()
     }
 
-    /// Settles, and gives the waiters back, who have to be told.
+    /// Settles, and has `tell` tell the waiters, if there are any.
     ///
     /// # Safety
     ///
     /// As for `settle`.
     #[inline]
-    unsafe fn settle_quietly(self, outcome: u32) -> Option<Waiters> {
+    unsafe fn settle_and<R>(self, outcome: u32, tell: impl FnOnce(Waiters) -> R) -> Option<R> {
         let header = self.header();
         let vtable = header.vtable;
         let mut finish = header.state.finish(outcome, true);
@@ -238,9 +236,9 @@ impl CellRef {
             // SAFETY: WAITER was set when DONE was: the slot is full and ours, and so is the
             // reference.
             _ => unsafe {
-                let waiters = self.read_waiters(true);
+                let told = self.read_waiters(true).map(tell);
                 self.release();
-                return waiters;
+                return told;
             },
         }
         None
