@@ -5,7 +5,7 @@
     reason = "these are tests: an unwrap that fails is what they look for"
 )]
 
-use std::{cell::RefCell, sync::Arc};
+use std::sync::{Arc, Mutex};
 
 use executor_core::{
     Admission, Blob, Capabilities, Executor, ExecutorExt as _, Future as _, Job, JoinError,
@@ -82,12 +82,25 @@ struct Shelved {
 #[derive(Default)]
 struct Pieces {
     room: usize,
-    bytes: RefCell<Vec<u8>>,
+    bytes: Mutex<Vec<u8>>,
+}
+
+impl Pieces {
+    /// One that lives for ever, and is not lost.
+    fn kept(room: usize) -> &'static Self {
+        static KEPT: Mutex<Vec<&Pieces>> = Mutex::new(Vec::new());
+        let pieces: &'static Self = Box::leak(Box::new(Self {
+            room,
+            ..Self::default()
+        }));
+        KEPT.lock().unwrap().push(pieces);
+        pieces
+    }
 }
 
 impl Shelf for Pieces {
     fn put(&self, front: &[u8], long: &[u8]) -> bool {
-        let mut bytes = self.bytes.borrow_mut();
+        let mut bytes = self.bytes.lock().unwrap();
         let fits = bytes.len().saturating_add(front.len() + long.len()) <= self.room;
         assert!(long.len() >= LONG, "short pieces stay");
         if fits {
@@ -98,7 +111,7 @@ impl Shelf for Pieces {
     }
 
     fn finish(&self, rest: &[u8]) -> bool {
-        let mut bytes = self.bytes.borrow_mut();
+        let mut bytes = self.bytes.lock().unwrap();
         let fits = bytes.len() + rest.len() <= self.room;
         if fits {
             bytes.extend_from_slice(rest);
@@ -139,7 +152,7 @@ impl Held for Elsewhere {
 
 /// What is on the shelf, or else in the buffer; never in both.
 fn whole(shelf: &Pieces, buffer: &[u8]) -> Vec<u8> {
-    let shelved = shelf.bytes.take();
+    let shelved = std::mem::take(&mut *shelf.bytes.lock().unwrap());
     assert!(shelved.is_empty() || buffer.is_empty());
     if shelved.is_empty() {
         buffer.to_vec()
@@ -154,20 +167,14 @@ impl Executor for Shelved {
     }
 
     fn execute(&self, mut job: Job, _: Admission) -> Result<(), Rejected> {
-        let shelf = || -> &'static Pieces {
-            Box::leak(Box::new(Pieces {
-                room: self.room,
-                ..Pieces::default()
-            }))
-        };
-        let (there, mut sent) = (shelf(), Vec::new());
+        let (there, mut sent) = (Pieces::kept(self.room), Vec::new());
         let call = job.encode_onto(Some(there), &mut sent);
         let mut call = call.unwrap().unwrap();
         let arguments = whole(there, call.body);
         call.body = &arguments;
         let mut sink = Received {
             buffer: Vec::new(),
-            shelf: shelf(),
+            shelf: Pieces::kept(self.room),
         };
         Registry::global().run(&call, &mut sink).unwrap();
         let output = whole(sink.shelf, &sink.buffer);
