@@ -125,7 +125,13 @@ impl State {
                 continue;
             }
             was_running = true;
-            death.ran_for = worker.link.running_for(&flight);
+            death.ran_for = if worker.link.most_ahead() == 1 {
+                // It was sent to a worker that had nothing to do. When that said that it started may have
+                // been read late.
+                Some(now.duration_since(worker.last_answer))
+            } else {
+                worker.link.running_for(&flight)
+            };
             worker.link.rest_of_part(&mut worker.partial);
             let partial = std::mem::take(&mut worker.partial);
             let fate = worker.fate.take().filter(|(seq, _)| *seq == flight.seq);
