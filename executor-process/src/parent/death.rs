@@ -246,6 +246,10 @@ impl State {
         now: Instant,
         effects: &mut Effects,
     ) {
+        if !self.is_open() && !self.wants_worker() {
+            // A pool that is being shut down has no use for it, and is not broken.
+            return;
+        }
         self.failed_boots += 1;
         self.back_off(now);
         if self.failed_boots >= BOOTS && !has_others {

@@ -1,7 +1,7 @@
 //! A waiter that reads the answer itself.
 //!
 //! Between a worker's answer and a thread that waits for it there is usually the pool's own thread, and
-//! so two wake-ups. A thread that waits for the only task that a worker has takes the place of the pool's
+//! so two wake-ups. A thread that waits for the only task that the pool has takes the place of the pool's
 //! thread for that one worker: it blocks in the worker's pipe. The pipe wakes it on the worker's own
 //! core, which is the quickest way there is to wake anybody.
 //!
@@ -103,6 +103,7 @@ impl State {
             return None;
         };
         let replies = Arc::clone(&link.replies);
+        self.drivers += 1;
         worker.driver = Some(Arc::clone(interrupt));
         let driven = Driven {
             index,
@@ -129,12 +130,12 @@ impl State {
 
     /// Gives the worker back. True if the pool's thread has something to do for it.
     fn end_drive(&mut self, driven: &Driven) -> bool {
-        let Some(Some(worker)) = self.workers.get_mut(driven.index) else {
-            return false;
+        self.drivers -= 1;
+        let is_closed = !self.is_open();
+        let worker = self.workers.get_mut(driven.index).and_then(Option::as_mut);
+        let Some(worker) = worker.filter(|worker| worker.id == driven.id) else {
+            return is_closed;
         };
-        if worker.id != driven.id {
-            return false;
-        }
         worker.driver = None;
         if !worker.flights.is_empty() {
             worker.watch(true);
@@ -148,7 +149,7 @@ impl State {
                 .is_some_and(|most| worker.link.resident() > most);
         let is_first = self.driven_until.is_none();
         self.driven_until = Instant::now().checked_add(LINGER);
-        self.intake.is_asleep() && (is_first || !self.queue.is_empty() || !self.is_open() || is_due)
+        is_closed || self.intake.is_asleep() && (is_first || !self.queue.is_empty() || is_due)
     }
 
     /// Has the pool's thread watch workers again that waiters have left to themselves.

@@ -3,7 +3,7 @@
 //! The way of a task: [`execute`](Shared::execute) encodes it and, if a worker has nothing to do,
 //! writes it into that worker's pipe; else it queues it. The pool's own thread ([`reactor`]) waits for all
 //! workers at once; it reads what they answer and sends them what is queued ([`schedule`]), and notices
-//! their ends ([`death`]). A thread that waits for the only task of a worker reads the answer itself
+//! their ends ([`death`]). A thread that waits for the only task of the pool reads the answer itself
 //! (`drive`), so that no third thread has to be woken.
 //!
 //! There is one lock, beside that of the [`intake`], and under it nothing runs the user's code or waits: what has to be done afterwards is
@@ -295,6 +295,13 @@ impl Shared {
         self.reactor.wake();
     }
 
+    /// The last thing that the pool's thread does: whoever joins finds every future done.
+    fn end(&self) {
+        self.chores.finish();
+        self.state().has_ended = true;
+        self.quiet.notify_all();
+    }
+
     pub(crate) fn join(&self, deadline: Option<Instant>) -> Result<(), JoinError> {
         if !self.watch_state(deadline, |state| state.has_ended) {
             let workers = self.state().alive().count();
@@ -314,7 +321,6 @@ impl Shared {
             let joined = thread.join();
             debug_assert!(joined.is_ok(), "the pool's thread does not panic");
         }
-        self.chores.finish();
     }
 
     pub(crate) fn wait_idle(&self, deadline: Option<Instant>) -> bool {
@@ -413,26 +419,30 @@ impl Remote for Shared {
         level: StopLevel,
         cancel: &dyn Fn() -> bool,
     ) -> Result<(), Unsupported> {
-        if cancel() {
-            return Ok(());
-        }
-        let mut state = self.state();
-        match level {
-            StopLevel::Kill => {
+        // Again, since the task may go back to the queue between the two looks: its worker has died, and
+        // it is retried.
+        for _ in 0..3 {
+            if cancel() {
+                return Ok(());
+            }
+            let mut state = self.state();
+            if level == StopLevel::Kill {
                 if state.kill(job, stop::killed(), Instant::now()) {
                     drop(state);
                     self.reactor.wake();
+                    return Ok(());
                 }
-            }
-            _ => {
-                if let Some(asked) = state.signal(job) {
-                    drop(state);
+            } else if let Some(asked) = state.signal(job) {
+                drop(state);
+                if let Some(asked) = asked {
                     // A worker that does not answer is not waited for: it is stopped, or swamped.
                     let deadline = Instant::now().checked_add(SIGNAL_PATIENCE);
                     self.watch_state(deadline, |state| state.has_seen_stop(&asked));
                 }
+                return Ok(());
             }
         }
+        // Neither queued nor with a worker: it is being settled.
         Ok(())
     }
 

@@ -99,6 +99,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
         let mut effects = Effects::default();
         shared.state().collapse(&mut effects);
         effects.carry_out(shared);
+        shared.end();
     }
 }
 
@@ -117,10 +118,10 @@ fn serve(shared: &Arc<Shared>) {
         state.tick(now, &mut effects);
         state.top_up(now, &mut effects);
         let start = state.places_to_start(now);
-        if state.has_ended {
+        if state.is_over() {
             drop(state);
             effects.carry_out(shared);
-            return;
+            return shared.end();
         }
         if effects.is_empty() && start.is_empty() {
             if !shared.intake.fall_asleep() {
@@ -210,8 +211,6 @@ impl State {
             // Jobs that are dropped settle as lost.
             drop(worker);
         }
-        self.has_ended = true;
-        effects.is_quiet = true;
     }
 
     /// Where workers are to be started now; they count as being started from now on.

@@ -288,7 +288,7 @@ impl State {
         }
         self.drop_overdue(now, effects);
         self.retire(now);
-        self.wind_up(now, effects);
+        self.wind_up(now);
     }
 
     /// Takes back what is behind a task that takes longer than was thought.

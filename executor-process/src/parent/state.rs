@@ -40,7 +40,10 @@ pub(crate) struct State {
     /// When workers were started anew.
     pub(crate) restarts: VecDeque<Instant>,
     pub(crate) next_id: u64,
-    /// All is over: no worker is left, and none will be.
+    /// How many waiters read answers, and may have some that they have not settled yet. They run no
+    /// callbacks, so that none of them waits for the end of the pool.
+    pub(crate) drivers: usize,
+    /// All is over: no worker is left, none will be, every future is done and every callback called.
     pub(crate) has_ended: bool,
     pub(crate) settings: Arc<Settings>,
     pub(crate) table: Arc<TaskTable>,
@@ -82,6 +85,7 @@ impl State {
             not_before: None,
             restarts: VecDeque::new(),
             next_id: 0,
+            drivers: 0,
             has_ended: false,
             settings,
             table,
@@ -251,8 +255,8 @@ impl State {
         }
     }
 
-    /// Has the workers of a closed pool leave that have nothing more to do; notes when all are gone.
-    pub(crate) fn wind_up(&mut self, now: Instant, effects: &mut Effects) {
+    /// Has the workers of a closed pool leave that have nothing more to do.
+    pub(crate) fn wind_up(&mut self, now: Instant) {
         if self.is_open() || !self.queue.is_empty() {
             return;
         }
@@ -266,10 +270,15 @@ impl State {
                 _ => {}
             }
         }
-        if self.alive().next().is_none() && self.starting == 0 && !self.has_ended {
-            self.has_ended = true;
-            effects.is_quiet = true;
-        }
+    }
+
+    /// Whether nothing is left to be done for a closed pool, but what has been collected as effects.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.is_open()
+            && self.queue.is_empty()
+            && self.alive().next().is_none()
+            && self.starting == 0
+            && self.drivers == 0
     }
 }
 

@@ -46,17 +46,19 @@ impl State {
         Ok(entry.job)
     }
 
-    /// Asks a running task to stop. What is to be waited for until it can see that, if anything is.
-    pub(crate) fn signal(&mut self, key: JobKey) -> Option<StopAsked> {
+    /// Asks a running task to stop; `None` if no worker has started it. What is to be waited for until it
+    /// can see that, if anything is.
+    pub(crate) fn signal(&mut self, key: JobKey) -> Option<Option<StopAsked>> {
         let (worker, place) = self.find(key)?;
-        let seq = worker.flights.get(place)?.seq;
-        if worker.link.request_stop(seq) {
+        if !worker.has_started(place) {
             return None;
         }
-        Some(StopAsked {
+        let seq = worker.flights.get(place)?.seq;
+        let is_seen = worker.link.request_stop(seq);
+        Some((!is_seen).then_some(StopAsked {
             worker: worker.id,
             seq,
-        })
+        }))
     }
 
     /// Whether the task can see that it was asked, or is over.
@@ -69,12 +71,15 @@ impl State {
             })
     }
 
-    /// Ends the worker that runs this job; the job gets `error`. False if no worker has it.
+    /// Ends the worker that runs this job; the job gets `error`. False if no worker has started it.
     pub(crate) fn kill(&mut self, key: JobKey, error: TaskError, now: Instant) -> bool {
         let grace = self.settings.kill_grace;
         let Some((worker, place)) = self.find(key) else {
             return false;
         };
+        if !worker.has_started(place) {
+            return false;
+        }
         if let Some(flight) = worker.flights.get(place)
             && worker.fate.is_none()
         {
