@@ -102,6 +102,12 @@ pub enum Feature {
     Resize,
     /// Running a task that cannot leave the process.
     LocalTasks,
+    /// Something that each worker does before its first task.
+    Initializer,
+    /// Ending workers that have been idle for long.
+    KeepAlive,
+    /// Saying how threads are made that are there already.
+    ThreadOptions,
 }
 
 impl fmt::Display for Feature {
@@ -113,6 +119,9 @@ impl fmt::Display for Feature {
             Self::TaskTimeout => "a limit on the run time of a task (use a process pool, or `result_timeout` to limit the wait)",
             Self::Resize => "changing the number of workers",
             Self::LocalTasks => "running a closure in another process (make it a #[task] fn)",
+            Self::Initializer => "an initializer for its workers",
+            Self::KeepAlive => "ending workers that have been idle for long",
+            Self::ThreadOptions => "names, stack sizes and hooks for threads that are not its own",
         })
     }
 }

@@ -28,10 +28,15 @@ pub use crate::error::Stopped;
 use crate::{
     Home, Job, JobKey, Ran,
     cell::{CellRef, state::CLAIMED},
+    host,
 };
 
-/// How a wait gets a job back from its worker's own queue.
-type Reclaim = fn(JobKey) -> Option<Job>;
+/// How a wait gets a job back from its worker's own queue, and where it counts what became of it.
+#[derive(Clone, Copy)]
+struct Reclaim {
+    take: fn(JobKey) -> Option<Job>,
+    ran: fn(Ran),
+}
 
 /// What a wait asks its thread.
 #[derive(Clone, Copy, Default)]
@@ -71,6 +76,12 @@ pub fn task_name() -> Option<String> {
         Some(cell) => Some(cell.name().to_owned()),
         None => HOST.get().and_then(TaskHost::task_name),
     }
+}
+
+/// Whether this code runs in a task, of any executor of this process.
+#[must_use]
+pub fn is_task() -> bool {
+    CellRef::current().is_some()
 }
 
 /// Whether the task that runs this code has been asked to stop. Costs one load.
@@ -145,7 +156,7 @@ pub struct Worker {
     home: Home,
     name: String,
     index: usize,
-    state: Option<Box<dyn Any>>,
+    state: Option<Rc<dyn Any>>,
     reclaim: Option<Reclaim>,
     helped: Option<fn(Ran)>,
 }
@@ -174,20 +185,29 @@ impl Worker {
 
     /// Gives the worker the state that its tasks can read.
     #[must_use]
-    pub fn state(mut self, state: Box<dyn Any>) -> Self {
+    pub fn state(self, state: Box<dyn Any>) -> Self {
+        self.shared_state(Rc::from(state))
+    }
+
+    /// As [`state`](Self::state), for a state that outlives the worker: a thread may be a worker many
+    /// times.
+    #[must_use]
+    pub fn shared_state(mut self, state: Rc<dyn Any>) -> Self {
         self.state = Some(state);
         self
     }
 
-    /// Gives waits a way to get a job back from the worker's own queue. Without it, a job that a
-    /// waiter has run stays there as an empty shell until the worker comes to it.
+    /// Gives waits a way to get a job back from the worker's own queue, with `take`; `ran` is told, on
+    /// this thread, what became of it. Without it, a job that a waiter has run stays there as an empty
+    /// shell until the worker comes to it.
     #[must_use]
-    pub const fn reclaim(mut self, reclaim: fn(JobKey) -> Option<Job>) -> Self {
-        self.reclaim = Some(reclaim);
+    pub const fn reclaim(mut self, take: fn(JobKey) -> Option<Job>, ran: fn(Ran)) -> Self {
+        self.reclaim = Some(Reclaim { take, ran });
         self
     }
 
-    /// Has `helped` told, on this thread, of each job that a wait has run here.
+    /// Has `helped` told, on this thread, of each job that a wait has run here and whose shell is still
+    /// in a queue. For backends that do not look at the shell's [outcome](Job::outcome).
     #[must_use]
     pub const fn helped(mut self, helped: fn(Ran)) -> Self {
         self.helped = Some(helped);
@@ -239,6 +259,11 @@ pub fn is_worker_of(home: Home) -> bool {
     HOOKS.get().home == home.0
 }
 
+/// Why a wait for a job of this home could not end, or would hold up others, on this thread.
+pub(crate) fn refuses_wait(home: u32) -> bool {
+    settles_for(home) || host::must_not_block(home)
+}
+
 /// Whether this thread is a worker of any executor.
 pub(crate) fn is_worker() -> bool {
     HOOKS.get().home != 0
@@ -253,14 +278,23 @@ pub(crate) fn help(cell: CellRef) -> bool {
     let home = cell.home();
     let hooks = HOOKS.get();
     if home == hooks.home && home != 0 {
-        let ran = match hooks.reclaim.and_then(|reclaim| reclaim(JobKey::of(cell))) {
-            Some(job) => job.run(),
-            None => cell.run_as_waiter().map_or(Ran::Elsewhere, Ran::Here),
+        let reclaimed = hooks
+            .reclaim
+            .and_then(|reclaim| Some((reclaim, (reclaim.take)(JobKey::of(cell))?)));
+        let (ran, count) = match reclaimed {
+            Some((reclaim, job)) => (job.run(), Some(reclaim.ran)),
+            None => (
+                cell.run_as_waiter().map_or(Ran::Elsewhere, Ran::Here),
+                hooks.helped,
+            ),
         };
-        if let Some(helped) = hooks.helped {
-            helped(ran);
+        if let Some(count) = count {
+            count(ran);
         }
         return matches!(ran, Ran::Here(_));
+    }
+    if host::help(home, &mut || cell.run_as_waiter().is_some()) {
+        return true;
     }
     // A task that has been queued for too long is failed by whoever sees it.
     let overdue = || {

@@ -3,14 +3,16 @@
 use std::{
     fmt,
     sync::Arc,
+    task::Waker,
     time::{Duration, Instant},
 };
 
 use dyn_clone::DynClone;
 
 use crate::{
-    Admission, Capabilities, Feature, Job, JoinError, Map, PortableTask, Reason, Registry,
-    Rejected, Shutdown, Stats, SubmitError, TaskFuture, TaskOptions, Unsupported, cell::Submission,
+    Admission, Capabilities, Feature, Job, JobKind, JoinError, Map, PortableTask, Reason, Registry,
+    Rejected, Shutdown, Stats, SubmitAsync, SubmitError, TaskFuture, TaskOptions, Unsupported,
+    cell::{CellOptions, Submission},
 };
 
 /// What a backend writes: five methods over [`Job`]s. Users call [`ExecutorExt`].
@@ -67,6 +69,18 @@ pub trait Executor: DynClone + fmt::Debug + Send + Sync {
 
     /// What the executor is doing.
     fn stats(&self) -> Stats;
+
+    /// Has `waker` woken, once, when there may be room for a job of this kind in a full queue.
+    ///
+    /// # Behavior
+    ///
+    /// - False if there is room now, if the executor has been shut down, or if it cannot tell; then
+    ///   nothing is kept. An executor with a bounded queue should be able to tell:
+    ///   [`submit_async`](ExecutorExt::submit_async) asks again and again where it is not.
+    fn when_room(&self, kind: JobKind, waker: &Waker) -> bool {
+        let _ = (kind, waker);
+        false
+    }
 }
 
 dyn_clone::clone_trait_object!(Executor);
@@ -136,6 +150,34 @@ pub trait ExecutorExt: Executor {
         self.submit_job(task, Some(options), Admission::Policy)
     }
 
+    /// Submits a task, and waits for room in the queue without blocking the thread.
+    ///
+    /// The output of the future that this gives is that of [`submit`](Self::submit): the task is
+    /// *submitted* when it is ready, and not yet done. Where the executor would run tasks in the caller
+    /// when its queue is full, this waits instead. Dropped before, the task is not submitted.
+    ///
+    /// ```
+    /// # use executor_core::{block_on, testing::InlineExecutor, ExecutorExt as _};
+    /// # mod tasks {
+    /// #     use executor_macros::task;
+    /// #     #[task(crate = "executor_core")]
+    /// #     pub fn square(x: u64) -> u64 { x * x }
+    /// # }
+    /// # use tasks::square;
+    /// # let executor = InlineExecutor::new();
+    /// # block_on(async {
+    /// let future = executor.submit_async(square::task(12)).await?;
+    /// assert_eq!(future.await?, 144);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    fn submit_async<T: PortableTask>(&self, task: T) -> SubmitAsync<'_, Self, T> {
+        SubmitAsync::new(self, task, |executor, task| {
+            let task = executor.check_known(task)?;
+            Ok(Submission::portable(task, None))
+        })
+    }
+
     /// Runs many tasks and iterates over their results; see [`Map`].
     ///
     /// The input is pulled lazily, within a window, and cheap tasks travel in chunks. The first
@@ -148,6 +190,19 @@ pub trait ExecutorExt: Executor {
         Map::portable(self, tasks.into_iter())
     }
 
+    /// Refuses a task that the workers cannot know.
+    #[doc(hidden)]
+    #[inline]
+    fn check_known<T: PortableTask>(&self, task: T) -> Result<T, SubmitError<T>> {
+        if !self.capabilities().local && !Registry::global().contains(T::NAME) {
+            return Err(SubmitError::new(
+                task,
+                Reason::UnknownTask { name: T::NAME },
+            ));
+        }
+        Ok(task)
+    }
+
     #[doc(hidden)]
     fn submit_job<T: PortableTask>(
         &self,
@@ -155,13 +210,8 @@ pub trait ExecutorExt: Executor {
         options: Option<TaskOptions>,
         admission: Admission,
     ) -> Result<TaskFuture<T::Output>, SubmitError<T>> {
-        if !self.capabilities().local && !Registry::global().contains(T::NAME) {
-            return Err(SubmitError::new(
-                task,
-                Reason::UnknownTask { name: T::NAME },
-            ));
-        }
-        Submission::portable(task, options).hand_to(self, admission)
+        let task = self.check_known(task)?;
+        Submission::portable(task, CellOptions::of(options)).hand_to(self, admission)
     }
 }
 
@@ -219,6 +269,10 @@ macro_rules! forward {
 
             fn stats(&self) -> Stats {
                 (**self).stats()
+            }
+
+            fn when_room(&self, kind: JobKind, waker: &Waker) -> bool {
+                (**self).when_room(kind, waker)
             }
         }
     };

@@ -57,6 +57,7 @@
 #![deny(unsafe_code)]
 
 mod blob;
+mod block_on;
 mod capability;
 #[expect(
     unsafe_code,
@@ -68,6 +69,8 @@ pub mod context;
 mod error;
 mod executor;
 mod future;
+mod homes;
+mod host;
 mod local;
 mod map;
 mod panic;
@@ -80,6 +83,7 @@ mod remote;
 )]
 mod scope;
 pub mod spin;
+mod submit_async;
 mod sync;
 mod task;
 #[cfg(any(test, feature = "testing"))]
@@ -88,21 +92,24 @@ mod wait;
 
 pub use self::{
     blob::{Blob, lend},
+    block_on::block_on,
     capability::{Admission, Capabilities, Feature, Shutdown, Stats, StopLevel, Unsupported},
-    cell::{Callbacks, Home, Job, JobKey, Ran, StartedJob, TaskFuture},
+    cell::{AsyncJob, Callbacks, Home, Job, JobKey, JobKind, Ran, StartedJob, TaskFuture},
     error::{
         JoinError, JoinErrorKind, PanicReport, Reason, Rejected, SubmitError, TaskError,
         TaskErrorKind, Timeout, WorkerDeath,
     },
     executor::{Executor, ExecutorExt},
     future::{Future, Map as MapFuture, Outcome, Shared, State, Then},
+    host::{Host, HostKind, HostedHome},
     local::{LocalExecutor, LocalExecutorExt},
     map::{Apply, Map, Progress, RunTask, Step},
     panic::{CallbackPanic, set_callback_panic_hook},
     registry::{DuplicateTask, EncodedCall, Registration, Registry, Sink, TaskTable},
     remote::{Remote, RemoteHome, Revoked},
     scope::{Scope, join},
-    task::{PortableTask, Task, TaskOptions},
+    submit_async::SubmitAsync,
+    task::{FutureTask, PortableTask, Task, TaskOptions},
     wait::{AsCompleted, ReturnWhen, Waited, as_completed, first_ok, join_all, wait},
 };
 
@@ -115,6 +122,7 @@ pub mod private {
     pub use serde;
 
     pub use crate::{
+        cell::{BlockOn, ChunkOf, Maker, NewCell, NewChunkCell},
         codec::plain::{NotPlain, Plain, Probe},
         registry::init::{AnyState, State},
     };

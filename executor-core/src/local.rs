@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Admission, Executor, Map, Scope, SubmitError, Task, TaskFuture, TaskOptions, cell::Submission,
-    map::Apply, scope,
+    Admission, Executor, FutureTask, Map, Scope, SubmitAsync, SubmitError, Task, TaskFuture,
+    TaskOptions, cell::Submission, map::Apply, scope,
 };
 
 /// Says that an executor runs its jobs in this process, so that closures can be spawned on it.
@@ -95,6 +95,41 @@ pub trait LocalExecutorExt: LocalExecutor {
         T: Task<Output: 'static> + 'static,
     {
         self.spawn_job(task, Some(options), Admission::Policy)
+    }
+
+    /// Submits a closure, and waits for room in the queue without blocking the thread:
+    /// [`submit_async`](crate::ExecutorExt::submit_async) for closures.
+    fn spawn_async<T>(&self, task: T) -> SubmitAsync<'_, Self, T>
+    where
+        T: Task<Output: 'static> + 'static,
+    {
+        SubmitAsync::new(self, task, |_, task| Ok(Submission::local(task, None)))
+    }
+
+    /// Submits a future as a task: an executor that has a runtime polls it there, and any other one
+    /// drives it on one of its workers.
+    ///
+    /// ```
+    /// # use executor_core::{testing::InlineExecutor, Future as _, LocalExecutorExt as _};
+    /// # let executor = InlineExecutor::new();
+    /// let future = executor.spawn_future(async { 6 * 7 })?;
+    /// assert_eq!(future.result()?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The future itself, as a [`FutureTask`], with the [`Reason`](crate::Reason) why it was not
+    /// accepted.
+    fn spawn_future<F>(
+        &self,
+        future: F,
+    ) -> Result<TaskFuture<F::Output>, SubmitError<FutureTask<F>>>
+    where
+        F: std::future::Future<Output: Send + 'static> + Send + 'static,
+    {
+        Submission::local_future(FutureTask(future), |task| task.0, None)
+            .hand_to(self, Admission::Policy)
     }
 
     /// Calls `f` with every item and iterates over the results: [`map`](crate::ExecutorExt::map)

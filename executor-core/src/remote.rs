@@ -1,16 +1,15 @@
 //! Backends whose workers are elsewhere: what a future asks of them.
 
 use std::{
-    collections::HashMap,
     fmt,
-    sync::{Arc, LazyLock, PoisonError, RwLock, RwLockWriteGuard, Weak},
+    sync::{Arc, Weak},
     time::Instant,
 };
 
-use crate::{Home, JobKey, StopLevel, Unsupported};
-
-/// Marks the home of a remote backend.
-pub(crate) const BIT: u32 = 1 << 31;
+use crate::{
+    Home, JobKey, StopLevel, Unsupported,
+    homes::{REMOTE, Table},
+};
 
 /// What a backend whose workers are elsewhere does for the futures of its jobs.
 ///
@@ -74,9 +73,9 @@ impl RemoteHome {
     /// A home whose futures ask `remote`.
     #[must_use]
     pub fn new(remote: Weak<dyn Remote>) -> Self {
-        let home = Home(Home::new().0 | BIT);
-        write().insert(home.0, remote);
-        Self { home }
+        Self {
+            home: REMOTES.enter(REMOTE, remote),
+        }
     }
 
     /// What jobs are [bound](crate::Job::bind) to.
@@ -88,7 +87,7 @@ impl RemoteHome {
 
 impl Drop for RemoteHome {
     fn drop(&mut self) {
-        write().remove(&self.home.0);
+        REMOTES.leave(self.home);
     }
 }
 
@@ -100,22 +99,10 @@ impl fmt::Debug for RemoteHome {
     }
 }
 
-type Remotes = HashMap<u32, Weak<dyn Remote>>;
-
-static REMOTES: LazyLock<RwLock<Remotes>> = LazyLock::new(RwLock::default);
+static REMOTES: Table<dyn Remote> = Table::new(REMOTE);
 
 /// The backend of a home, if it is a remote one and still exists.
 #[inline]
 pub(crate) fn of(home: u32) -> Option<Arc<dyn Remote>> {
-    if home & BIT == 0 { None } else { find(home) }
-}
-
-#[cold]
-fn find(home: u32) -> Option<Arc<dyn Remote>> {
-    let remotes = REMOTES.read().unwrap_or_else(PoisonError::into_inner);
-    remotes.get(&home)?.upgrade()
-}
-
-fn write() -> RwLockWriteGuard<'static, Remotes> {
-    REMOTES.write().unwrap_or_else(PoisonError::into_inner)
+    REMOTES.of(home)
 }

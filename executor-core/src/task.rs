@@ -1,11 +1,12 @@
 //! What can be run: [`Task`], [`PortableTask`], and the options that travel with one.
 
-use std::{any::Any, borrow::Cow, time::Duration};
+use std::{any::Any, borrow::Cow, future::Future, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    TaskError,
+    TaskError, block_on,
+    cell::{ChunkOf, Maker, NewCell, NewChunkCell},
     codec::{self, Codec},
 };
 
@@ -53,7 +54,9 @@ where
     note = "make it a #[task] fn, and submit `name::task(arguments)`",
     note = "a closure can be run by the executors of this process: `executor.spawn(|| ..)`"
 )]
-pub trait PortableTask: Task<Output: 'static> + Serialize + DeserializeOwned + 'static {
+pub trait PortableTask:
+    Task<Output: 'static> + Serialize + DeserializeOwned + Sized + 'static
+{
     /// The name under which every process that takes part knows this task.
     ///
     /// `#[task]` uses the module path and the function's name; `#[task(name = "..")]` pins one that
@@ -103,6 +106,35 @@ pub trait PortableTask: Task<Output: 'static> + Serialize + DeserializeOwned + '
     /// If the output says that the initializer failed.
     fn into_state(output: Self::Output) -> Result<Box<dyn Any>, TaskError> {
         Ok(Box::new(output))
+    }
+
+    // Whether the task is a call or a future: `#[task]` says so.
+    #[doc(hidden)]
+    #[inline]
+    fn into_cell(self, maker: Maker) -> NewCell<Self> {
+        maker.of_call(self)
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    fn chunk_into_cell(chunk: ChunkOf<Self>, maker: Maker) -> NewChunkCell<Self> {
+        maker.chunk_of_calls(chunk)
+    }
+}
+
+/// A future as a task: what [`spawn_future`](crate::LocalExecutorExt::spawn_future) submits.
+#[derive(Debug)]
+pub struct FutureTask<F>(pub F);
+
+impl<F> Task for FutureTask<F>
+where
+    F: Future<Output: Send> + Send,
+{
+    type Output = F::Output;
+
+    /// Drives the future on this thread.
+    fn run(self) -> F::Output {
+        block_on(self.0)
     }
 }
 

@@ -6,6 +6,7 @@ use syn::{LitStr, ext::IdentExt as _, spanned::Spanned as _};
 
 use crate::{
     function::{Argument, Function},
+    future,
     options::Options,
     types::{Bytes, Taken},
 };
@@ -20,6 +21,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let the_struct = the_struct(options, function);
     let constructor = constructor(function);
     let task = task(options, function);
+    let future = function.is_async.then(|| future::of_call(function));
     let portable_task = portable_task(options, function);
     quote! {
         #the_struct
@@ -28,6 +30,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         #lints
         const _: () = {
             #constructor
+            #future
             #task
             #portable_task
             #krate::register!(#name);
@@ -134,26 +137,37 @@ fn constructor(function: &Function) -> TokenStream {
 fn task(options: &Options, function: &Function) -> TokenStream {
     let krate = &options.krate;
     let Function { name, output, .. } = function;
+    let run = if function.is_async {
+        future::run(options, function)
+    } else {
+        call(function, &quote!(self))
+    };
+    quote! {
+        impl #krate::Task for #name {
+            type Output = #output;
+
+            fn run(self) -> Self::Output {
+                #run
+            }
+        }
+    }
+}
+
+/// The call of the function with what `task` has for it.
+pub(crate) fn call(function: &Function, task: &TokenStream) -> TokenStream {
+    let name = &function.name;
     // Fields, not variables: an argument may have the name of the function.
     let arguments = function
         .arguments
         .iter()
         .map(|Argument { name, stored, .. }| {
             if stored.is_borrowed {
-                quote!(&self.#name)
+                quote!(&#task.#name)
             } else {
-                quote!(self.#name)
+                quote!(#task.#name)
             }
         });
-    quote! {
-        impl #krate::Task for #name {
-            type Output = #output;
-
-            fn run(self) -> Self::Output {
-                #name(#(#arguments),*)
-            }
-        }
-    }
+    quote!(#name(#(#arguments),*))
 }
 
 fn portable_task(options: &Options, function: &Function) -> TokenStream {
@@ -184,6 +198,7 @@ fn portable_task(options: &Options, function: &Function) -> TokenStream {
             }
         }
     });
+    let cells = function.is_async.then(|| future::cells(options, function));
     quote! {
         impl #krate::PortableTask for #name {
             const NAME: &'static str = #full_name;
@@ -217,6 +232,8 @@ fn portable_task(options: &Options, function: &Function) -> TokenStream {
 
                 #krate::private::State(output).into_state()
             }
+
+            #cells
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Function {
     pub(crate) arguments: Vec<Argument>,
     pub(crate) output: TokenStream,
     pub(crate) output_bytes: Option<Bytes>,
+    /// Whether it is an `async fn`.
+    pub(crate) is_async: bool,
     /// Those that the generated items share with it: `cfg`.
     pub(crate) conditions: Vec<Attribute>,
     pub(crate) deprecation: Option<Attribute>,
@@ -101,6 +103,7 @@ impl Function {
             arguments,
             output,
             output_bytes,
+            is_async: signature.asyncness.is_some(),
             conditions: attributes("cfg").collect(),
             deprecation: attributes("deprecated").next(),
         })
@@ -129,13 +132,6 @@ impl Problems {
 }
 
 fn check_qualifiers(signature: &Signature, problems: &mut Problems) {
-    if let Some(asyncness) = &signature.asyncness {
-        problems.report(
-            asyncness,
-            "a task runs on a worker thread, from start to end: write a plain `fn` that blocks on \
-             the future, with `block_on` of your async runtime",
-        );
-    }
     if let Safety::Unsafe(unsafety) = &signature.safety {
         problems.report(
             unsafety,

@@ -6,6 +6,7 @@
 
 mod expand;
 mod function;
+mod future;
 mod options;
 mod text;
 mod types;
@@ -82,6 +83,52 @@ use self::{function::Function, options::Options};
 /// Any owned type with serde's traits that is `Send`; without one, `()`. A `Result` is an output like
 /// any other: the future's own error says that the task did not get so far.
 ///
+/// # Async functions
+///
+/// An `async fn` is a task too. Its future must be `Send`.
+///
+/// ```
+/// use executor_core::{ExecutorExt as _, Future as _, block_on, testing::InlineExecutor};
+/// use executor_macros::task;
+///
+/// async fn price(item: &str) -> usize {
+///     item.len()
+/// }
+///
+/// #[task(crate = "executor_core")]
+/// async fn total(items: &[String]) -> usize {
+///     let mut total = 0;
+///     for item in items {
+///         total += price(item).await;
+///     }
+///     total
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let items = ["tea", "milk"].map(String::from);
+/// assert_eq!(block_on(total(&items)), 7); // still an async function
+///
+/// let future = InlineExecutor::new().submit(total::task(items))?;
+/// assert_eq!(future.result()?, 7); // its output, not its future
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It runs on every executor:
+///
+/// - One that has a runtime, which is tokio's, polls it there: many of them on one thread.
+/// - On threads, on rayon and in worker processes, the worker that gets it drives it to its end before it
+///   takes anything else, with `block_on`: light, and without timers and sockets.
+///
+/// A function that needs tokio's timers and sockets says `runtime = "tokio"`; then those workers drive it
+/// in a current-thread runtime of tokio. That needs the feature `tokio` of `concurrent_futures`.
+///
+/// `stop(StopLevel::Signal)` ends it at its next `.await`, where it runs in this process. In another one it
+/// can ask `context::stop_requested`, as every task.
+///
+/// What travels is the same with `async` and without it: a program in which the function is `async` and
+/// one in which it is not run each other's tasks.
+///
 /// # Bytes
 ///
 /// Arguments of the types `Vec<u8>`, `&[u8]` and `&Vec<u8>`, and outputs of the types `Vec<u8>`,
@@ -99,6 +146,7 @@ use self::{function::Function, options::Options};
 ///   two functions of one module need it.
 /// - `derive(Clone, Debug, PartialEq)`: what the struct derives beside serde's traits.
 /// - `codec = "compact"`: how arguments and output are encoded; see below.
+/// - `runtime = "tokio"`: what drives an `async fn` where the executor has no runtime; see above.
 /// - `crate = "path"`: where the library is, if it is not at `::concurrent_futures`.
 ///
 /// ```
@@ -136,8 +184,9 @@ use self::{function::Function, options::Options};
 ///
 /// - is generic, has lifetime parameters, or has `impl Trait` in its types;
 /// - takes `self`, or `&mut T`;
-/// - is `unsafe`, `async` or `extern`;
-/// - returns a reference.
+/// - is `unsafe` or `extern`;
+/// - returns a reference;
+/// - is `async`, and holds something that is not `Send` across an `.await`.
 ///
 /// A closure is not a task that can be sent either; the executors of this process take it with
 /// `spawn`.
@@ -147,7 +196,10 @@ pub fn task(options: TokenStream, item: TokenStream) -> TokenStream {
     let options = syn::parse::<Options>(options);
     let function = Function::parse(item.clone());
     let added = match (options, function) {
-        (Ok(options), Ok(function)) => expand::expand(&options, &function),
+        (Ok(options), Ok(function)) => match options.check(function.is_async) {
+            Ok(()) => expand::expand(&options, &function),
+            Err(error) => error.into_compile_error(),
+        },
         (Err(mut error), Err(other)) => {
             error.combine(other);
             error.into_compile_error()

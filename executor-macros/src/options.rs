@@ -1,4 +1,5 @@
-//! What stands between the brackets: `#[task(name = "..", derive(..), codec = "..", crate = "..")]`.
+//! What stands between the brackets:
+//! `#[task(name = "..", derive(..), codec = "..", runtime = "..", crate = "..")]`.
 
 use proc_macro2::Span;
 use quote::quote;
@@ -21,6 +22,9 @@ pub(crate) struct Options {
     pub(crate) derives: Vec<Path>,
     /// How arguments and output are encoded, if not as their types allow.
     pub(crate) codec: Option<Ident>,
+    /// The library's module that drives an `async fn` where no runtime does, if it is to be another
+    /// than the crate itself.
+    pub(crate) runtime: Option<Ident>,
     /// Where the library is.
     pub(crate) krate: Path,
 }
@@ -32,6 +36,7 @@ impl Parse for Options {
             name: None,
             derives: Vec::new(),
             codec: None,
+            runtime: None,
             krate: parse_quote!(::concurrent_futures),
         };
         while !input.is_empty() {
@@ -45,6 +50,7 @@ impl Parse for Options {
                 "name" => options.name = Some(name(&option, input)?),
                 "derive" => options.derives = derives(&option, input)?,
                 "codec" => options.codec = Some(codec(&option, input)?),
+                "runtime" => options.runtime = Some(runtime(&option, input)?),
                 "crate" => options.krate = krate(&option, input)?,
                 _ => return Err(unknown(&option)),
             }
@@ -58,6 +64,18 @@ impl Parse for Options {
 }
 
 impl Options {
+    /// Refuses what is not for a function of this kind.
+    pub(crate) fn check(&self, is_async: bool) -> Result<()> {
+        match &self.runtime {
+            Some(runtime) if !is_async => {
+                let message = "a plain `fn` needs no runtime: leave `runtime` out, or write an \
+                               `async fn`";
+                Err(Error::new(runtime.span(), message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The path of an item of the library as serde's attributes want it: in a string.
     pub(crate) fn path_text(&self, item: &str) -> LitStr {
         let krate = &self.krate;
@@ -120,6 +138,21 @@ fn codec(option: &Ident, input: ParseStream<'_>) -> Result<Ident> {
     }
 }
 
+/// The module of the library.
+fn runtime(option: &Ident, input: ParseStream<'_>) -> Result<Ident> {
+    let runtime = string(option, input, "tokio")?;
+    match runtime.value().as_str() {
+        "tokio" => Ok(Ident::new("tokio", runtime.span())),
+        other => {
+            let message = format!(
+                "there is no runtime {other:?}: write \"tokio\", or leave `runtime` out for a \
+                 function that needs none"
+            );
+            Err(Error::new(runtime.span(), message))
+        }
+    }
+}
+
 fn krate(option: &Ident, input: ParseStream<'_>) -> Result<Path> {
     let path = string(option, input, "concurrent_futures")?;
     path.parse_with(Path::parse_mod_style).map_err(|_| {
@@ -143,8 +176,8 @@ fn string(option: &Ident, input: ParseStream<'_>, example: &str) -> Result<LitSt
 
 fn unknown(option: &Ident) -> Error {
     let message = format!(
-        "unknown option `{option}`: write `name = \"..\"`, `derive(..)`, `codec = \"..\"` or \
-         `crate = \"..\"`"
+        "unknown option `{option}`: write `name = \"..\"`, `derive(..)`, `codec = \"..\"`, \
+         `runtime = \"..\"` or `crate = \"..\"`"
     );
     Error::new(option.span(), message)
 }

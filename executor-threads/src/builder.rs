@@ -2,39 +2,9 @@
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
+use executor_pool::{BuildError, OnFull, QueueOrder};
+
 use crate::{ThreadPoolExecutor, idle::MAX_WORKERS, shared::Settings};
-
-/// The order in which queued tasks are started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum QueueOrder {
-    /// The oldest first.
-    ///
-    /// Without a bound on the queue, what a worker of the pool itself submits is kept by that worker:
-    /// it takes the newest of those first, and others take the oldest, as in every fork-join
-    /// pool; and workers take tasks in batches. With a bound the order is strict for everybody.
-    #[default]
-    Fifo,
-    /// The newest first.
-    Lifo,
-    /// The highest [priority](executor_core::TaskOptions::with_priority) first, and of those the
-    /// oldest.
-    Priority,
-}
-
-/// What a submission does when the queue is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum OnFull {
-    /// Waits for room. A worker of this very pool gets
-    /// [`WouldDeadlock`](executor_core::Reason::WouldDeadlock) instead.
-    #[default]
-    Block,
-    /// Gives the task back, with [`Full`](executor_core::Reason::Full).
-    Reject,
-    /// Runs the task, before it returns.
-    CallerRuns,
-}
 
 /// Builds a [`ThreadPoolExecutor`].
 ///
@@ -59,12 +29,6 @@ pub struct ThreadPoolBuilder {
     max_workers: Option<usize>,
     queue: Option<usize>,
     order: QueueOrder,
-}
-
-/// A pool that cannot be built or resized as asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildError {
-    message: String,
 }
 
 impl ThreadPoolBuilder {
@@ -184,9 +148,9 @@ impl ThreadPoolBuilder {
             )));
         }
         if self.queue == Some(0) {
-            return Err(BuildError::new(String::from(
+            return Err(BuildError::new(
                 "the queue's bound is 0; it must be at least 1",
-            )));
+            ));
         }
         if self.settings.thread_name.contains('\0') {
             return Err(BuildError::new(format!(
@@ -215,20 +179,6 @@ impl fmt::Debug for ThreadPoolBuilder {
             .finish()
     }
 }
-
-impl BuildError {
-    const fn new(message: String) -> Self {
-        Self { message }
-    }
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for BuildError {}
 
 pub(crate) fn check_workers(workers: usize) -> Result<(), BuildError> {
     if (1..=MAX_WORKERS).contains(&workers) {

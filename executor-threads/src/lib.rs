@@ -18,24 +18,20 @@
 //! others' deques, polls for a moment, and goes to sleep. A job that a worker submits goes to
 //! that worker's own deque.
 //!
-//! - `queue::stealing`: the unbounded queue, with work stealing;
-//! - `queue::locked`: the queue with a bound or a strict order, under one lock;
-//! - `gate`: makes sure that no submission slips past a shutdown;
 //! - `idle`: who sleeps, who searches, whom to wake.
+//!
+//! What other executors over threads need too is in `executor-pool`: the gate, which makes sure that no
+//! submission slips past a shutdown, and the two queues.
 
 #![forbid(unsafe_code)]
 
 mod builder;
-mod gate;
 mod idle;
 mod pool;
-mod queue;
 mod shared;
-mod stats;
 mod sync;
 mod worker;
 
-pub use self::{
-    builder::{BuildError, OnFull, QueueOrder, ThreadPoolBuilder},
-    pool::ThreadPoolExecutor,
-};
+pub use executor_pool::{BuildError, OnFull, QueueOrder};
+
+pub use self::{builder::ThreadPoolBuilder, pool::ThreadPoolExecutor};

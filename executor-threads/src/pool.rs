@@ -10,11 +10,11 @@ use executor_core::{
     Admission, Capabilities, Executor, Job, JoinError, LocalExecutor, Reason, Rejected, Shutdown,
     Stats, Unsupported, context,
 };
+use executor_pool::{BuildError, Locked, Pushed, Queue, QueueOrder};
 
 use crate::{
-    BuildError, OnFull, QueueOrder, ThreadPoolBuilder,
+    ThreadPoolBuilder,
     builder::{available, check_workers},
-    queue::{Locked, Queue, Stealing, WhenFull},
     shared::{Phase, Settings, Shared},
     worker,
 };
@@ -80,10 +80,7 @@ impl ThreadPoolExecutor {
         order: QueueOrder,
         bound: Option<usize>,
     ) -> Self {
-        let queue = match (order, bound) {
-            (QueueOrder::Fifo, None) => Queue::Stealing(Stealing::new()),
-            (order, bound) => Queue::Locked(Locked::new(order, bound)),
-        };
+        let queue = Queue::new(order, bound);
         let shared = Arc::new(Shared::new(settings, min, max, queue));
         Self {
             handle: Arc::new(Handle { shared }),
@@ -124,34 +121,6 @@ impl ThreadPoolExecutor {
         &self.handle.shared
     }
 
-    /// Puts a job into a queue with a lock, or says what is to be done with it instead.
-    fn push_locked(&self, queue: &Locked, job: Job, admission: Admission) -> Pushed {
-        let shared = self.shared();
-        let on_full = shared.settings.on_full;
-        let when_full = match (admission, on_full) {
-            (Admission::Policy, OnFull::Block) if !context::is_worker_of(shared.home) => {
-                WhenFull::Wait
-            }
-            (Admission::Within(timeout), _) => match Instant::now().checked_add(timeout) {
-                Some(deadline) => WhenFull::WaitUntil { deadline, timeout },
-                None => WhenFull::Wait,
-            },
-            _ => WhenFull::Refuse,
-        };
-        let (job, reason) = match queue.push(job, when_full) {
-            Ok(()) => return Pushed::Queued,
-            Err(rejected) => rejected.into_parts(),
-        };
-        match (reason, admission, on_full) {
-            (Reason::Full { .. }, Admission::Policy, OnFull::CallerRuns) => Pushed::RunHere(job),
-            (Reason::Full { .. }, Admission::Policy, OnFull::Block) => {
-                Pushed::Rejected(Rejected::new(job, Reason::WouldDeadlock))
-            }
-            (Reason::ShutDown, ..) => Pushed::Rejected(Rejected::new(job, shared.refusal())),
-            (reason, ..) => Pushed::Rejected(Rejected::new(job, reason)),
-        }
-    }
-
     fn execute_locked(
         &self,
         queue: &Locked,
@@ -163,7 +132,8 @@ impl ThreadPoolExecutor {
         let Some(inside) = shared.gate.enter() else {
             return Err(Rejected::new(job, shared.refusal()));
         };
-        let pushed = self.push_locked(queue, job, admission);
+        let is_worker = context::is_worker_of(shared.home);
+        let pushed = queue.admit(job, admission, shared.settings.on_full, is_worker);
         let notified = if matches!(pushed, Pushed::Queued) {
             shared.notify()
         } else {
@@ -173,7 +143,14 @@ impl ThreadPoolExecutor {
         match pushed {
             Pushed::Queued => self.heed(notified),
             Pushed::RunHere(job) => shared.count(job.run()),
-            Pushed::Rejected(rejected) => return Err(rejected),
+            Pushed::Rejected(rejected) => {
+                let (job, reason) = rejected.into_parts();
+                let reason = match reason {
+                    Reason::ShutDown => shared.refusal(),
+                    reason => reason,
+                };
+                return Err(Rejected::new(job, reason));
+            }
         }
         Ok(())
     }
@@ -185,13 +162,6 @@ impl ThreadPoolExecutor {
                 .break_down(format!("no worker thread could be started: {error}"));
         }
     }
-}
-
-/// What became of a job that was to be queued.
-enum Pushed {
-    Queued,
-    RunHere(Job),
-    Rejected(Rejected),
 }
 
 impl Executor for ThreadPoolExecutor {

@@ -12,13 +12,10 @@ use std::{
 };
 
 use executor_core::{Home, Job, JoinError, Ran, Reason, Shutdown, Stats, TaskError};
+use executor_pool::{Counts, Gate, OnFull, Queue};
 
 use crate::{
-    OnFull,
-    gate::Gate,
     idle::{Idle, Wake},
-    queue::Queue,
-    stats::Counts,
     worker,
 };
 

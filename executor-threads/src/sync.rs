@@ -1,14 +1,14 @@
-//! The primitives of `gate` and `idle`: the usual ones, or loom's under `--cfg loom`.
+//! The primitives of `idle`: the usual ones, or loom's under `--cfg loom`.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Mutex,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
+    atomic::{AtomicU64, Ordering, fence},
 };
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Mutex,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
+    atomic::{AtomicU64, Ordering, fence},
 };
 
 #[cfg(loom)]

@@ -9,12 +9,11 @@ use std::{
 };
 
 use executor_core::{Job, JobKey, Ran, Rejected, context, spin};
+use executor_pool::{Counts, Own, Queue};
 
 use crate::{
     idle::Slept,
-    queue::{Own, Queue},
     shared::{Phase, Shared},
-    stats::Counts,
     sync::Parker,
 };
 
@@ -119,7 +118,7 @@ impl Worker {
     fn context(&self) -> context::Worker {
         let name = thread::current().name().unwrap_or("executor").to_owned();
         context::Worker::new(self.shared.home, name, self.index)
-            .reclaim(reclaim)
+            .reclaim(reclaim, helped)
             .helped(helped)
     }
 

@@ -31,6 +31,7 @@ const ABSENCES: &[Absence] = &[
             "async-executor",
             "async-std",
             "crossbeam-channel",
+            "executor-pool",
             "executor-process",
             "executor-threads",
             "futures",
@@ -44,6 +45,23 @@ const ABSENCES: &[Absence] = &[
             "tokio",
         ],
         because: "the core knows no backend and no runtime",
+    },
+    Absence {
+        package: "executor-pool",
+        features: Features::All,
+        absent: &[
+            "async-executor",
+            "executor-process",
+            "executor-threads",
+            "futures",
+            "futures-util",
+            "rayon",
+            "rayon-core",
+            "rustix",
+            "smol",
+            "tokio",
+        ],
+        because: "the parts that backends share know none of the backends, nor whose threads run the jobs",
     },
     Absence {
         package: "executor-threads",
@@ -67,6 +85,7 @@ const ABSENCES: &[Absence] = &[
         absent: &[
             "conformance-tests",
             "executor-macros",
+            "executor-pool",
             "executor-threads",
             "futures",
             "ipc-channel",
@@ -98,7 +117,12 @@ const ABSENCES: &[Absence] = &[
     Absence {
         package: "conformance-tests",
         features: Features::All,
-        absent: &["concurrent-futures", "executor-process", "executor-threads"],
+        absent: &[
+            "concurrent-futures",
+            "executor-pool",
+            "executor-process",
+            "executor-threads",
+        ],
         because: "the suite knows executors by their trait only",
     },
 ];

@@ -9,6 +9,7 @@ use crate::step::Cmd;
 /// The crates that users choose features of.
 const LIBRARIES: &[&str] = &[
     "executor-core",
+    "executor-pool",
     "executor-threads",
     "executor-process",
     "concurrent-futures",

@@ -1,4 +1,5 @@
-//! The loom models: every interleaving of the cell's races and of the pool's sleep and wake.
+//! The loom models: every interleaving of the cell's races, of the gate's closing and of the pool's
+//! sleep and wake.
 //!
 //! A model is an integration test in a file `tests/loom_*.rs`, or a unit test with `loom` in its
 //! path, in a source file that calls `loom::model`.
@@ -12,7 +13,12 @@ use crate::outcome::{Failure, Outcome, Verdict};
 use crate::step::Cmd;
 use crate::test::passed;
 
-const PACKAGES: &[&str] = &["executor-core", "executor-process", "executor-threads"];
+const PACKAGES: &[&str] = &[
+    "executor-core",
+    "executor-pool",
+    "executor-process",
+    "executor-threads",
+];
 
 /// How often a model may switch threads where none of them had to wait. Nearly every race known
 /// shows within two switches; a fourth takes hours.

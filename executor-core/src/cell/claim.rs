@@ -16,11 +16,12 @@ use crate::{
 };
 
 impl CellRef {
-    /// Claims and runs the task with the job's reference, which this gives up.
+    /// Claims and runs the task with the job's reference, which this gives up, unless somebody else has
+    /// claimed the task.
     ///
     /// # Safety
     ///
-    /// The caller owns the job's reference and does not use it again.
+    /// The caller owns the job's reference, and uses it again only if the answer is `Claimed`.
     #[inline]
     pub(crate) unsafe fn run_job(self) -> Run {
         let seen = self.snapshot();
@@ -30,14 +31,12 @@ impl CellRef {
             return Run::Ran(unsafe { self.run_alone() });
         }
         if !self.header().state.claim() {
-            let cancelled = self.snapshot().is(CANCELLED);
+            if !self.snapshot().is(CANCELLED) {
+                return Run::Claimed;
+            }
             // SAFETY: the caller gives this reference up.
             unsafe { self.release() };
-            return if cancelled {
-                Run::Cancelled
-            } else {
-                Run::Claimed
-            };
+            return Run::Cancelled;
         }
         // SAFETY: claimed just now, and the job's reference is the caller's.
         Run::Ran(unsafe { self.run_claimed() })
@@ -192,7 +191,7 @@ impl CellRef {
     /// The caller has claimed the task, the stage holds an output of kind `outcome`, and the caller
     /// gives up one reference.
     #[inline]
-    unsafe fn settle(self, outcome: u32) {
+    pub(super) unsafe fn settle(self, outcome: u32) {
         let header = self.header();
         if header.vtable.settled.is_some() {
             // SAFETY: passed on from the caller.
@@ -359,7 +358,7 @@ impl CellRef {
     }
 }
 
-fn outcome_of(bits: u32) -> Outcome {
+pub(super) fn outcome_of(bits: u32) -> Outcome {
     if bits & FAILED == 0 {
         Outcome::Succeeded
     } else {

@@ -2,14 +2,16 @@
 
 use std::{fmt, marker::PhantomData, time::Instant};
 
-use super::{CellOptions, CellRef, Extra, Run, TaskFuture, vtable::Portable, waiter::Callbacks};
+use super::{
+    CellOptions, CellRef, Extra, Run, TaskFuture,
+    vtable::Portable,
+    waiter::{Callbacks, Waiter},
+};
 use crate::{
-    Admission, Executor, Outcome, PortableTask, Rejected, SubmitError, Task, TaskError,
-    TaskOptions, Timeout,
+    Admission, Executor, Outcome, Rejected, SubmitError, Task, TaskError, TaskOptions, Timeout,
     codec::{Encoded, Shelf},
-    map::{RunTask, chunk::Chunk},
+    homes::MARKS,
     registry::EncodedCall,
-    remote,
 };
 
 /// A task with its result slot, types erased: what a backend is handed.
@@ -34,9 +36,18 @@ pub struct StartedJob {
 
 /// Which executor's workers may run a job in order to wait for it; see [`Job::bind`].
 ///
-/// A home with `remote::BIT` is that of a backend whose workers are elsewhere.
+/// Some homes lead to their backend: see `homes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Home(pub(crate) u32);
+
+/// How a job is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JobKind {
+    /// By a call, which takes a thread until it returns.
+    Call,
+    /// By polling a future: see [`Job::into_async`].
+    Future,
+}
 
 /// The identity of a job, for as long as it exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,8 +80,8 @@ impl Home {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(2);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        // After two thousand million executors ids come again. 0 and 1 mean something else.
-        Self((id & !remote::BIT).max(2))
+        // After five hundred million executors ids come again. 0 and 1 mean something else.
+        Self((id & !MARKS).max(2))
     }
 
     /// The home of jobs that any thread may run in order to wait for them: of an executor that has
@@ -101,29 +112,12 @@ impl<T: Task<Output: 'static> + 'static> Submission<T> {
     }
 }
 
-impl<T: PortableTask> Submission<T> {
-    /// A submission for any executor.
-    #[inline]
-    pub(crate) fn portable(task: T, options: Option<TaskOptions>) -> Self {
-        // SAFETY: a new cell, whose task is a `T`.
-        unsafe { Self::of_cell(CellRef::portable(task, CellOptions::of(options))) }
-    }
-}
-
-impl<T: PortableTask> Submission<Chunk<RunTask, T>> {
-    /// A submission of many tasks of one name, for any executor.
-    pub(crate) fn portable_chunk(chunk: Chunk<RunTask, T>) -> Self {
-        // SAFETY: a new cell, whose task is the chunk.
-        unsafe { Self::of_cell(CellRef::portable_chunk(chunk)) }
-    }
-}
-
 impl<T: Task> Submission<T> {
     /// # Safety
     ///
     /// The cell is new, and its task is a `T`.
     #[inline]
-    unsafe fn of_cell(cell: CellRef) -> Self {
+    pub(super) unsafe fn of_cell(cell: CellRef) -> Self {
         // SAFETY: passed on from the caller; this is one of the two references of a new cell.
         let future = unsafe { TaskFuture::from_cell(cell) };
         Self {
@@ -132,9 +126,7 @@ impl<T: Task> Submission<T> {
             task: PhantomData,
         }
     }
-}
 
-impl<T: Task> Submission<T> {
     /// Hands the job to `executor`; a job that is not accepted becomes the task again.
     ///
     /// # Panics
@@ -161,6 +153,11 @@ impl<T: Task> Submission<T> {
                 Err(SubmitError::new(task, reason))
             }
         }
+    }
+
+    /// What kind of job it is.
+    pub(crate) fn kind(&self) -> JobKind {
+        self.job.kind()
     }
 
     /// The job and the future.
@@ -240,12 +237,65 @@ impl Job {
     /// further. Does nothing if the job is not to be run any more.
     #[inline]
     pub fn run(self) -> Ran {
+        // The shell that is given back is dropped: it is of no use to anybody.
+        self.try_run().unwrap_or(Ran::Elsewhere)
+    }
+
+    /// As [`run`](Self::run), for backends that keep count of what they have accepted until it is
+    /// settled.
+    ///
+    /// # Errors
+    ///
+    /// The job, if somebody else has claimed it; it may not be settled yet. See
+    /// [`when_settled`](Self::when_settled).
+    #[inline]
+    pub fn try_run(self) -> Result<Ran, Self> {
         let cell = self.into_cell();
         // SAFETY: the job's reference, which `into_cell` has taken from the job.
         match unsafe { cell.run_job() } {
-            Run::Ran(outcome) => Ran::Here(outcome),
-            Run::Cancelled => Ran::Cancelled,
-            Run::Claimed => Ran::Elsewhere,
+            Run::Ran(outcome) => Ok(Ran::Here(outcome)),
+            Run::Cancelled => Ok(Ran::Cancelled),
+            // The reference was not given up.
+            Run::Claimed => Err(Self { cell }),
+        }
+    }
+
+    /// As [`cancel`](Self::cancel), for the same backends.
+    ///
+    /// # Errors
+    ///
+    /// The job, if somebody else has claimed it.
+    pub fn try_cancel(self) -> Result<(), Self> {
+        match self.cell.try_cancel(true) {
+            Some(true) => Ok(()),
+            _ if self.outcome() == Some(Outcome::Cancelled) => Ok(()),
+            _ => Err(self),
+        }
+    }
+
+    /// As [`fail`](Self::fail), for the same backends.
+    ///
+    /// # Errors
+    ///
+    /// The job, if somebody else has claimed it.
+    pub fn try_fail(self, error: TaskError) -> Result<Ran, Self> {
+        if self.cell.claim() {
+            StartedJob {
+                cell: self.into_cell(),
+            }
+            .fail(error);
+            return Ok(Ran::Here(Outcome::Failed));
+        }
+        match self.outcome() {
+            Some(Outcome::Cancelled) => Ok(Ran::Cancelled),
+            _ => Err(self),
+        }
+    }
+
+    /// Calls `then` once the task is settled, which somebody else has claimed: at once, if it is.
+    pub fn when_settled(self, then: impl FnOnce(Outcome) + Send + 'static) {
+        if let Err(waiter) = self.cell.register(Waiter::Callback(Box::new(then))) {
+            waiter.fire(self.cell.outcome().unwrap_or(Outcome::Cancelled));
         }
     }
 

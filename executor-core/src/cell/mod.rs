@@ -1,7 +1,8 @@
 //! The cell: one allocation per task, shared by its job, its future and sometimes a scope.
 //!
 //! `state` is the atomic word; `claim` is what the claimer of a task does, `take` what the future's
-//! side does; `vtable` knows the task's type; `job` and `task_future` are the typed handles.
+//! side does; `vtable` knows the task's type; `job` and `task_future` are the typed handles. `asynchronous` is all of this for a
+//! task that is a future.
 //!
 //! # Who may touch what
 //!
@@ -47,8 +48,10 @@
 //! output are gone before the borrow ends: [`Extra::settled`] tells when the claimer has done with
 //! the stage.
 
+mod asynchronous;
 mod claim;
 mod job;
+mod maker;
 pub(crate) mod state;
 mod take;
 mod task_future;
@@ -59,7 +62,9 @@ use std::{cell::Cell, mem::MaybeUninit, ptr::NonNull, time::Instant};
 
 pub(crate) use self::job::Submission;
 pub use self::{
-    job::{Home, Job, JobKey, Ran, StartedJob},
+    asynchronous::{AsyncJob, BlockOn},
+    job::{Home, Job, JobKey, JobKind, Ran, StartedJob},
+    maker::{ChunkOf, Maker, NewCell, NewChunkCell},
     task_future::TaskFuture,
     waiter::Callbacks,
 };
@@ -80,7 +85,7 @@ pub(crate) struct Header {
     home: AtomicU32,
     vtable: &'static VTable,
     waiters: UnsafeCell<MaybeUninit<Waiters>>,
-    options: Option<Box<CellOptions>>,
+    options: Options,
 }
 
 /// Options, where a submission has any.
@@ -89,6 +94,9 @@ pub(crate) struct CellOptions {
     /// When the queue timeout passes.
     pub(crate) start_by: Option<Instant>,
 }
+
+/// The options of a submission, if it has any: most have none.
+pub(crate) type Options = Option<Box<CellOptions>>;
 
 /// What rides in a cell beside the task, for the one who made the cell.
 pub(crate) trait Extra: Send {
@@ -101,9 +109,21 @@ impl Extra for () {
     fn settled(self) {}
 }
 
+impl Header {
+    fn new(vtable: &'static VTable, options: Options) -> Self {
+        Self {
+            state: State::new(),
+            home: AtomicU32::new(0),
+            vtable,
+            waiters: UnsafeCell::new(MaybeUninit::uninit()),
+            options,
+        }
+    }
+}
+
 impl CellOptions {
     #[inline]
-    pub(crate) fn of(options: Option<TaskOptions>) -> Option<Box<Self>> {
+    pub(crate) fn of(options: Option<TaskOptions>) -> Options {
         options.map(|options| {
             let start_by = options
                 .queue_timeout()
@@ -143,16 +163,12 @@ thread_local! {
 
 impl CellRef {
     /// A new cell with two references: the job's and the future's.
-    pub(crate) fn new<T: Task, X: Extra>(
-        task: T,
-        extra: X,
-        options: Option<Box<CellOptions>>,
-    ) -> Self {
+    pub(crate) fn new<T: Task, X: Extra>(task: T, extra: X, options: Options) -> Self {
         Self::with_vtable(task, extra, options, &TaskCell::<T, X>::LOCAL)
     }
 
     /// As [`new`](Self::new), for a task that can leave the process.
-    pub(crate) fn portable<T: PortableTask>(task: T, options: Option<Box<CellOptions>>) -> Self {
+    pub(crate) fn portable<T: PortableTask>(task: T, options: Options) -> Self {
         Self::with_vtable(task, (), options, &TaskCell::<T, ()>::PORTABLE)
     }
 
@@ -165,17 +181,14 @@ impl CellRef {
     fn with_vtable<T: Task, X: Extra>(
         task: T,
         extra: X,
-        options: Option<Box<CellOptions>>,
+        options: Options,
         vtable: &'static VTable,
     ) -> Self {
-        let header = Header {
-            state: State::new(),
-            home: AtomicU32::new(0),
-            vtable,
-            waiters: UnsafeCell::new(MaybeUninit::uninit()),
-            options,
-        };
-        Self(TaskCell::allocate(header, task, extra))
+        Self(TaskCell::allocate(
+            Header::new(vtable, options),
+            task,
+            extra,
+        ))
     }
 
     /// The task that this thread is running, if it is running one.
@@ -238,10 +251,6 @@ impl CellRef {
 
     pub(crate) fn take_back(self) {
         self.header().state.take_back();
-    }
-
-    pub(crate) fn request_stop(self) {
-        self.header().state.request_stop();
     }
 
     /// How the task ended, if it has.

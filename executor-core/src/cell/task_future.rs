@@ -13,8 +13,7 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
-    Feature, Future, Outcome, State, StopLevel, TaskError, TaskErrorKind, Unsupported, context,
-    park, remote,
+    Feature, Future, Outcome, State, StopLevel, TaskError, Unsupported, context, park, remote,
 };
 
 /// The future that every executor returns. One pointer wide.
@@ -132,7 +131,7 @@ impl<T> Future for TaskFuture<T> {
     }
 
     fn would_deadlock(&self) -> bool {
-        !self.is_done() && context::settles_for(self.cell.home())
+        !self.is_done() && context::refuses_wait(self.cell.home())
     }
 
     fn on_done(&self, callback: impl FnOnce(Outcome) + Send + 'static) {
@@ -158,7 +157,7 @@ impl<T> Future for TaskFuture<T> {
         let mut seen = self.cell.snapshot();
         if !seen.is(DONE) {
             if !park::wait_until_done(&self, None) {
-                return Err(TaskError::new(TaskErrorKind::WouldDeadlock));
+                return Err(TaskError::wait_refused());
             }
             seen = self.cell.snapshot();
         }

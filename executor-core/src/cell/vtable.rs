@@ -2,7 +2,7 @@
 
 use std::{mem::ManuallyDrop, ptr::NonNull};
 
-use super::{Extra, Header, state::FAILED};
+use super::{Extra, Header, asynchronous::Asynchronous, state::FAILED};
 use crate::{
     PortableTask, Task, TaskError,
     codec::{CodecError, Encoded, Part},
@@ -20,9 +20,9 @@ pub(super) struct TaskCell<T: Task, X: Extra> {
     extra: UnsafeCell<ManuallyDrop<X>>,
 }
 
-union Stage<T: Task> {
-    task: ManuallyDrop<T>,
-    output: ManuallyDrop<Result<T::Output, TaskError>>,
+pub(super) union Stage<T: Task> {
+    pub(super) task: ManuallyDrop<T>,
+    pub(super) output: ManuallyDrop<Result<T::Output, TaskError>>,
     encoded: ManuallyDrop<Encoded>,
 }
 
@@ -38,6 +38,49 @@ pub(super) struct VTable {
     pub(super) settled: Option<unsafe fn(NonNull<Header>)>,
     pub(super) free: unsafe fn(NonNull<Header>),
     pub(super) portable: Option<&'static Portable>,
+    /// Of a task that is a future only.
+    pub(super) asynchronous: Option<&'static Asynchronous>,
+}
+
+/// What the stage of a portable task's cell holds: the task, or what has it inside.
+pub(super) trait Carries: Task<Output = <Self::Task as Task>::Output> {
+    type Task: PortableTask;
+
+    /// The task; `None` once it has been started.
+    fn carried(&self) -> Option<&Self::Task>;
+}
+
+/// The same of a chunk's cell.
+pub(super) trait CarriesChunk:
+    Task<Output = <Chunk<RunTask, Self::Item> as Task>::Output>
+{
+    type Item: PortableTask;
+
+    /// The chunk; `None` once it has been started.
+    fn carried(&self) -> Option<&Chunk<RunTask, Self::Item>>;
+
+    /// The chunk itself; `None` once it has been started.
+    fn into_carried(self) -> Option<Chunk<RunTask, Self::Item>>;
+}
+
+impl<T: PortableTask> Carries for T {
+    type Task = T;
+
+    fn carried(&self) -> Option<&T> {
+        Some(self)
+    }
+}
+
+impl<T: PortableTask> CarriesChunk for Chunk<RunTask, T> {
+    type Item = T;
+
+    fn carried(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn into_carried(self) -> Option<Self> {
+        Some(self)
+    }
 }
 
 /// What a backend that leaves the process needs to know of a task's type.
@@ -68,18 +111,30 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
         },
         free: Self::free,
         portable: None,
+        asynchronous: None,
     };
 
-    /// A cell on the heap, to be freed by `free`.
-    pub(super) fn allocate(header: Header, task: T, extra: X) -> NonNull<Header> {
-        let cell = Box::new(Self {
+    pub(super) fn new(header: Header, task: T, extra: X) -> Self {
+        Self {
             header,
             stage: UnsafeCell::new(Stage {
                 task: ManuallyDrop::new(task),
             }),
             extra: UnsafeCell::new(ManuallyDrop::new(extra)),
-        });
-        NonNull::from(Box::leak(cell)).cast()
+        }
+    }
+
+    /// A cell on the heap, to be freed by `free`.
+    pub(super) fn allocate(header: Header, task: T, extra: X) -> NonNull<Header> {
+        NonNull::from(Box::leak(Box::new(Self::new(header, task, extra)))).cast()
+    }
+
+    pub(super) const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    pub(super) const fn stage(&self) -> &UnsafeCell<Stage<T>> {
+        &self.stage
     }
 
     /// # Safety
@@ -215,24 +270,19 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
     }
 }
 
-impl<T: PortableTask> TaskCell<T, ()> {
-    pub(super) const PORTABLE: VTable = Self::portable(&Portable {
-        name: T::NAME,
-        encode: Self::encode,
-        store: Self::store,
-        interrupt: None,
-    });
-
-    const fn portable(portable: &'static Portable) -> VTable {
-        VTable {
-            name: || T::NAME,
-            drop_output: Self::drop_output,
-            take: Self::take_portable,
-            error: Self::error_portable,
-            portable: Some(portable),
-            ..Self::LOCAL
-        }
-    }
+impl<W: Carries> TaskCell<W, ()> {
+    pub(super) const PORTABLE: VTable = VTable {
+        name: || W::Task::NAME,
+        take: Self::take_portable,
+        error: Self::error_portable,
+        portable: Some(&Portable {
+            name: W::Task::NAME,
+            encode: Self::encode,
+            store: Self::store,
+            interrupt: None,
+        }),
+        ..Self::LOCAL
+    };
 
     /// # Safety
     ///
@@ -241,8 +291,11 @@ impl<T: PortableTask> TaskCell<T, ()> {
         // SAFETY: the task is only read.
         unsafe { Self::cell(header) }.stage.with(|stage| {
             // SAFETY: as above.
-            let task: &T = unsafe { &*(&raw const (*stage).task).cast() };
-            T::ARGUMENTS.encode(Part::Task, task, buffer)
+            let work: &W = unsafe { &*(&raw const (*stage).task).cast() };
+            match work.carried() {
+                Some(task) => W::Task::ARGUMENTS.encode(Part::Task, task, buffer),
+                None => unreachable!("nobody has claimed the task"),
+            }
         })
     }
 
@@ -272,7 +325,7 @@ impl<T: PortableTask> TaskCell<T, ()> {
             .stage
             .with_mut(|stage| unsafe {
                 let encoded = ManuallyDrop::take(&mut (*stage).encoded);
-                place.cast().write(decode_output::<T>(encoded));
+                place.cast().write(decode_output::<W::Task>(encoded));
             });
     }
 
@@ -287,19 +340,19 @@ impl<T: PortableTask> TaskCell<T, ()> {
         // SAFETY: the bytes are only read.
         unsafe { Self::cell(header) }.stage.with(|stage| unsafe {
             let encoded = &*(&raw const (*stage).encoded).cast::<Encoded>();
-            encoded.peek(|bytes| decoded(|| T::decode_output(bytes)).err())
+            encoded.peek(|bytes| decoded(|| W::Task::decode_output(bytes)).err())
         })
     }
 }
 
 /// The output of a chunk keeps the bytes with the items, and is not encoded itself, whatever the state
 /// says.
-impl<T: PortableTask> TaskCell<Chunk<RunTask, T>, ()> {
+impl<W: CarriesChunk> TaskCell<W, ()> {
     pub(super) const PORTABLE_CHUNK: VTable = VTable {
-        name: || T::NAME,
+        name: || W::Item::NAME,
         drop_output: Self::drop_chunk_output,
         portable: Some(&Portable {
-            name: T::NAME,
+            name: W::Item::NAME,
             encode: Self::encode_chunk,
             store: Self::store_chunk,
             interrupt: Some(Self::interrupt_chunk),
@@ -317,8 +370,11 @@ impl<T: PortableTask> TaskCell<Chunk<RunTask, T>, ()> {
         // SAFETY: the chunk is only read.
         unsafe { Self::cell(header) }.stage.with(|stage| {
             // SAFETY: as above.
-            let chunk: &Chunk<RunTask, T> = unsafe { &*(&raw const (*stage).task).cast() };
-            chunk.encode(buffer);
+            let work: &W = unsafe { &*(&raw const (*stage).task).cast() };
+            match work.carried() {
+                Some(chunk) => chunk.encode(buffer),
+                None => unreachable!("nobody has claimed the chunk"),
+            }
         });
         Ok(())
     }
@@ -347,8 +403,11 @@ impl<T: PortableTask> TaskCell<Chunk<RunTask, T>, ()> {
         unsafe { Self::cell(header) }
             .stage
             .with_mut(|stage| unsafe {
-                let chunk = ManuallyDrop::take(&mut (*stage).task);
-                (*stage).output = ManuallyDrop::new(Ok(chunk.received(output, death)));
+                let work = ManuallyDrop::take(&mut (*stage).task);
+                (*stage).output = ManuallyDrop::new(match work.into_carried() {
+                    Some(chunk) => Ok(chunk.received(output, death)),
+                    None => unreachable!("the chunk was not started in this process"),
+                });
             });
     }
 

@@ -27,6 +27,8 @@ pub enum Reason {
     Unsupported(Unsupported),
     /// A worker submitted to its own full queue, and would have waited for itself.
     WouldDeadlock,
+    /// The queue is full, and the thread belongs to an async runtime, which must not be blocked.
+    BlockingInAsync,
     /// The task is not in the registry of this program.
     UnknownTask {
         /// The task's name.
@@ -45,6 +47,10 @@ impl fmt::Display for Reason {
             Self::WouldDeadlock => f.write_str(
                 "a worker would wait for room in its own full queue: use try_submit, or a pool \
                  that runs in the caller when full",
+            ),
+            Self::BlockingInAsync => f.write_str(
+                "the queue is full, and to wait for room would hold up the async runtime: use \
+                 `submit_async(..).await`, or try_submit",
             ),
             Self::UnknownTask { name } => {
                 let krate = name.split("::").next().unwrap_or(name);

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::CodecError;
+use crate::{codec::CodecError, context};
 
 /// Why a task has no output. Cheap to clone, one pointer wide.
 ///
@@ -53,6 +53,11 @@ pub enum TaskErrorKind {
     /// The thread that calls the callbacks of the executor would have waited for its own executor.
     /// The task goes on.
     WouldDeadlock,
+    /// An async task would have blocked the thread that its runtime needs. The task that it would
+    /// have waited for goes on.
+    BlockingInAsync,
+    /// It is an `async` task, was asked to stop, and ended at an `.await`.
+    Stopped,
 }
 
 /// Which of a task's time limits passed.
@@ -136,6 +141,19 @@ impl TaskError {
         Self::new(TaskErrorKind::Lost)
     }
 
+    pub(crate) fn stopped() -> Self {
+        Self::new(TaskErrorKind::Stopped)
+    }
+
+    /// Why this thread may not wait.
+    pub(crate) fn wait_refused() -> Self {
+        Self::new(if context::settles() {
+            TaskErrorKind::WouldDeadlock
+        } else {
+            TaskErrorKind::BlockingInAsync
+        })
+    }
+
     pub(crate) fn timed_out(which: Timeout) -> Self {
         Self::new(TaskErrorKind::TimedOut(which))
     }
@@ -206,6 +224,12 @@ impl TaskError {
             TaskErrorKind::WorkerDied(death) | TaskErrorKind::Poisoned { death, .. } => Some(death),
             _ => None,
         }
+    }
+
+    /// Whether the task ended at an `.await` because it was asked to stop.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        matches!(*self.0, TaskErrorKind::Stopped)
     }
 
     /// Whether the executor broke while the task was queued.
@@ -285,8 +309,14 @@ impl fmt::Display for TaskError {
                 "task brought down its worker in each of {attempts} attempts, the last one: {death}"
             ),
             TaskErrorKind::WouldDeadlock => f.write_str(
-                "a callback cannot wait for a task of the executor that calls it: use `then` or                  `.await`, or wait on another thread",
+                "a callback cannot wait for a task of the executor that calls it: use `then` or \
+                 `.await`, or wait on another thread",
             ),
+            TaskErrorKind::BlockingInAsync => f.write_str(
+                "a blocking wait inside of async code would hold up its runtime: use `.await`, or \
+                 wait in `spawn_blocking`",
+            ),
+            TaskErrorKind::Stopped => f.write_str("task was asked to stop, and ended at an await"),
             TaskErrorKind::Codec(error) => error.fmt(f),
             TaskErrorKind::Broken(cause) => write!(f, "the executor broke: {cause}"),
             TaskErrorKind::Rejected(reason) => write!(f, "task not accepted: {reason}"),

@@ -11,7 +11,7 @@ use std::{
 
 pub use self::{map::Map, shared::Shared, then::Then};
 use crate::{
-    StopLevel, TaskError, TaskErrorKind, Unsupported,
+    StopLevel, TaskError, Unsupported,
     cell::state::{CANCELLED, CLAIMED, DONE, FAILED, Snapshot},
     park,
 };
@@ -99,8 +99,9 @@ pub trait Future:
     /// It may return at any time. Every blocking wait calls this before it sleeps.
     fn drive(&self, _deadline: Option<Instant>) {}
 
-    /// Whether a wait on this thread could never end, since it is this thread that calls the
-    /// callbacks of the task's executor.
+    /// Whether a blocking wait on this thread is refused: it could never end, since it is this thread
+    /// that calls the callbacks of the task's executor; or it would hold up the async tasks of the
+    /// executor's runtime.
     fn would_deadlock(&self) -> bool {
         false
     }
@@ -155,7 +156,8 @@ pub trait Future:
     /// # Errors
     ///
     /// Whatever kept the task from giving one; or
-    /// [`WouldDeadlock`](crate::TaskErrorKind::WouldDeadlock), and then the task goes on.
+    /// [`WouldDeadlock`](crate::TaskErrorKind::WouldDeadlock) or
+    /// [`BlockingInAsync`](crate::TaskErrorKind::BlockingInAsync), and then the task goes on.
     ///
     /// # Panics
     ///
@@ -165,7 +167,7 @@ pub trait Future:
         Self: Sized,
     {
         if !park::wait_until_done(&self, None) {
-            return Err(TaskError::new(TaskErrorKind::WouldDeadlock));
+            return Err(TaskError::wait_refused());
         }
         self.take()
             .expect("the result of this future was taken before")

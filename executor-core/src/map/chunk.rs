@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -168,6 +171,42 @@ impl<S, Item> Chunk<S, Item> {
     pub(super) const fn len(&self) -> usize {
         self.items.len()
     }
+}
+
+impl<T: Task> Chunk<RunTask, T> {
+    /// Runs the items as futures, one after the other.
+    pub(crate) async fn run_as_futures<M, F>(self, start: M) -> ChunkOutput<T, T::Output>
+    where
+        M: Fn(T) -> F,
+        F: Future<Output = T::Output>,
+    {
+        let mut pace = Pace::new(self.splits);
+        let mut done = Vec::with_capacity(self.items.len());
+        let mut items = self.items.into_iter();
+        for item in items.by_ref() {
+            done.push(caught(async { start(item).await }).await);
+            if pace.is_over() {
+                break;
+            }
+        }
+        ChunkOutput::Ran(Results {
+            done,
+            rest: items.collect(),
+            elapsed: Some(pace.elapsed()),
+        })
+    }
+}
+
+/// The output of a future, or its panic.
+async fn caught<F: Future>(future: F) -> Result<F::Output, TaskError> {
+    let mut future = pin!(future);
+    poll_fn(
+        |context| match panic::catch(|| future.as_mut().poll(context)) {
+            Ok(polled) => polled.map(Ok),
+            Err(error) => Poll::Ready(Err(error)),
+        },
+    )
+    .await
 }
 
 impl<S: Step<Item>, Item: Send> Task for Chunk<S, Item> {

@@ -17,7 +17,7 @@ pub use self::join::join;
 use crate::{
     Admission, Home, LocalExecutor, TaskFuture,
     cell::{CellRef, Extra, Job},
-    context, park, spin,
+    context, host, park, spin,
 };
 
 /// Spawns closures that may borrow from outside of the [`scope`](crate::LocalExecutorExt::scope)
@@ -99,7 +99,8 @@ impl<'scope, E: LocalExecutor + ?Sized> Scope<'scope, '_, E> {
         if let Err(refused) = self.executor.execute(job, Admission::Policy) {
             let _ran = refused.into_parts().0.run();
         }
-        if self.owner_helps || shell.0.home() == Home::anywhere().0 {
+        if self.owner_helps || shell.0.home() == Home::anywhere().0 || host::is_pool(shell.0.home())
+        {
             self.track(shell);
         }
         future

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{Future, context, park, spin};
+use crate::{Future, context, host, park, spin};
 
 /// Futures with keys, to be had back in the order in which they are done.
 ///
@@ -24,6 +24,8 @@ pub(crate) struct Select<K, F: Future> {
     batch: VecDeque<usize>,
     /// Places whose futures this thread has not tried to run; see [`Future::help`].
     unhelped: VecDeque<usize>,
+    /// The place whose future was asked last whether this thread may wait.
+    witness: usize,
 }
 
 struct Entry<K, F> {
@@ -58,6 +60,7 @@ impl<K, F: Future> Select<K, F> {
             signals: Arc::default(),
             batch: VecDeque::new(),
             unhelped: VecDeque::new(),
+            witness: 0,
         }
     }
 
@@ -112,7 +115,7 @@ impl<K, F: Future> Select<K, F> {
             if self.help() {
                 continue;
             }
-            if context::settles() && self.pending().any(Future::would_deadlock) {
+            if self.refuses_wait() {
                 return None;
             }
             let signals = &self.signals;
@@ -151,6 +154,25 @@ impl<K, F: Future> Select<K, F> {
             }
         }
         None
+    }
+
+    /// Whether this thread must not sleep until one of them is done.
+    fn refuses_wait(&mut self) -> bool {
+        if context::settles() {
+            return self.pending().any(Future::would_deadlock);
+        }
+        // One stands for all, since looking at each of many before each sleep would take longer than to
+        // wait: whether a thread belongs to a runtime is the same for all futures of an executor.
+        host::any_runtime() && {
+            let places = self.places.len();
+            let found = (self.witness..places)
+                .chain(0..self.witness)
+                .find(|place| self.places[*place].is_some());
+            self.witness = found.unwrap_or(0);
+            found
+                .and_then(|place| self.places[place].as_ref())
+                .is_some_and(|entry| entry.future.would_deadlock())
+        }
     }
 
     /// Runs one of the tasks here, where that is allowed and needed.

@@ -18,8 +18,9 @@ use executor_core::{Job, JobKey};
 /// children do not starve what comes from outside.
 const FAIRNESS: usize = 64;
 
+/// The queue without a bound, whose workers steal from each other.
 #[derive(Debug)]
-pub(crate) struct Stealing {
+pub struct Stealing {
     injector: Injector<Job>,
     deques: CachePadded<RwLock<Vec<Arc<Deques>>>>,
     /// Where the next thief begins.
@@ -33,9 +34,9 @@ struct Deques {
     stack: Stealer<Job>,
 }
 
-/// The worker's own ends.
+/// The worker's own ends of its deques; see [`Stealing::register`].
 #[derive(Debug)]
-pub(crate) struct Own {
+pub struct Own {
     inbox: Worker<Job>,
     stack: Worker<Job>,
     deques: Arc<Deques>,
@@ -43,7 +44,9 @@ pub(crate) struct Own {
 }
 
 impl Stealing {
-    pub(crate) fn new() -> Self {
+    /// An empty queue, without workers.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             injector: Injector::new(),
             deques: CachePadded::default(),
@@ -52,7 +55,8 @@ impl Stealing {
     }
 
     /// Deques for a new worker.
-    pub(crate) fn register(&self) -> Own {
+    #[must_use = "the worker is to unregister them when it goes"]
+    pub fn register(&self) -> Own {
         let (inbox, stack) = (Worker::new_fifo(), Worker::new_lifo());
         let deques = Arc::new(Deques {
             inbox: inbox.stealer(),
@@ -69,7 +73,7 @@ impl Stealing {
     }
 
     /// The worker goes; what is in its deques goes to the injector.
-    pub(crate) fn unregister(&self, own: &Own) {
+    pub fn unregister(&self, own: &Own) {
         while let Some(job) = own.stack.pop().or_else(|| own.inbox.pop()) {
             self.injector.push(job);
         }
@@ -77,14 +81,16 @@ impl Stealing {
         all.retain(|deques| !Arc::ptr_eq(deques, &own.deques));
     }
 
+    /// Adds a job that comes from outside.
     #[inline]
-    pub(crate) fn push(&self, job: Job) {
+    pub fn push(&self, job: Job) {
         self.injector.push(job);
     }
 
     /// The next job from this worker's own deques, or from the injector.
+    #[must_use = "a job that is dropped settles as lost"]
     #[inline]
-    pub(crate) fn next(&self, own: &Own) -> Option<Job> {
+    pub fn next(&self, own: &Own) -> Option<Job> {
         let tick = own.tick.get().wrapping_add(1);
         own.tick.set(tick);
         if tick.is_multiple_of(FAIRNESS)
@@ -99,7 +105,8 @@ impl Stealing {
     }
 
     /// A job from another worker's deques; some more come with it.
-    pub(crate) fn steal(&self, own: &Own) -> Option<Job> {
+    #[must_use = "a job that is dropped settles as lost"]
+    pub fn steal(&self, own: &Own) -> Option<Job> {
         let all = self.deques.read().unwrap_or_else(PoisonError::into_inner);
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         for at in 0..all.len() {
@@ -117,7 +124,8 @@ impl Stealing {
     }
 
     /// A job from anywhere, for a thread that is no worker.
-    pub(crate) fn take_any(&self) -> Option<Job> {
+    #[must_use = "a job that is dropped settles as lost"]
+    pub fn take_any(&self) -> Option<Job> {
         if let Some(job) = until_settled(|| self.injector.steal()) {
             return Some(job);
         }
@@ -128,7 +136,9 @@ impl Stealing {
         })
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether no job waits, in the injector or in any deque.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.injector.is_empty() && {
             let all = self.deques.read().unwrap_or_else(PoisonError::into_inner);
             all.iter()
@@ -137,12 +147,15 @@ impl Stealing {
     }
 
     /// Whether the injector is empty: what a fork looks at before it makes more.
+    #[must_use]
     #[inline]
-    pub(crate) fn has_no_injected(&self) -> bool {
+    pub fn has_no_injected(&self) -> bool {
         self.injector.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many jobs wait, in the injector and in all deques.
+    #[must_use]
+    pub fn len(&self) -> usize {
         let all = self.deques.read().unwrap_or_else(PoisonError::into_inner);
         let own: usize = all
             .iter()
@@ -157,19 +170,29 @@ impl Stealing {
     }
 }
 
+impl Default for Stealing {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Own {
+    /// Adds a job that the worker's own task submitted.
     #[inline]
-    pub(crate) fn push(&self, job: Job) {
+    pub fn push(&self, job: Job) {
         self.stack.push(job);
     }
 
+    /// Whether nothing that the worker's own tasks submitted waits here.
+    #[must_use]
     #[inline]
-    pub(crate) fn has_no_children(&self) -> bool {
+    pub fn has_no_children(&self) -> bool {
         self.stack.is_empty()
     }
 
     /// The job with this key, if it is the newest of the stack. Shells above it are dropped.
-    pub(crate) fn reclaim(&self, key: JobKey) -> Option<Job> {
+    #[must_use = "a job that is dropped settles as lost"]
+    pub fn reclaim(&self, key: JobKey) -> Option<Job> {
         while let Some(job) = self.stack.pop() {
             if job.key() == key {
                 return Some(job);

@@ -1,8 +1,8 @@
 //! A door that can be closed for good, and known to be empty.
 //!
-//! A submission is inside while it looks whether the pool is open and puts its job into the queue.
-//! Workers leave a closed pool only once nobody is inside: then every job that was accepted is in
-//! the queue, and a last look at that finds it.
+//! A submission is inside while it looks whether the executor is open and puts its job into the queue.
+//! Workers leave a closed executor only once nobody is inside: then every job that was accepted is
+//! in the queue, and a last look at that finds it.
 //!
 //! Each thread has a *slot*, in which it writes the gate that it is inside of. Entering writes the slot,
 //! then looks whether the gate is open; closing closes, then looks at all slots. All of it is
@@ -14,6 +14,7 @@
 
 use std::{
     cell::{Cell, OnceCell},
+    marker::PhantomData,
     sync::{Mutex, PoisonError, RwLock},
 };
 
@@ -21,19 +22,26 @@ use crossbeam_utils::CachePadded;
 
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
+/// The door that submissions go through; whoever closes it can tell when the last of them is out.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub struct Gate {
     id: usize,
     closed: AtomicBool,
 }
 
-/// Somebody is inside.
-pub(crate) struct Inside<'s> {
+/// Somebody is inside, until this is dropped. It stays on its thread; of several, the last is dropped
+/// first.
+#[derive(Debug)]
+#[must_use = "whoever drops this has left"]
+pub struct Inside<'s> {
     slot: &'s Slot,
     outer: usize,
+    /// Only its thread may write the slot: so this is not `Send`.
+    stays: PhantomData<*const ()>,
 }
 
 /// The gate that one thread is inside of; 0 for none.
+#[derive(Debug)]
 struct Slot(CachePadded<AtomicUsize>);
 
 /// All slots, and those whose threads have ended.
@@ -50,7 +58,9 @@ thread_local! {
 struct Owner(&'static Slot);
 
 impl Gate {
-    pub(crate) fn new() -> Self {
+    /// An open gate.
+    #[must_use]
+    pub fn new() -> Self {
         use std::sync::atomic::AtomicUsize;
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -61,8 +71,11 @@ impl Gate {
     }
 
     /// Goes in, unless the gate is closed.
+    ///
+    /// What is done inside must not enter another gate, nor call what may: a thread's slot holds one, so
+    /// that whoever looks meanwhile would find the outer gate empty.
     #[inline]
-    pub(crate) fn enter(&self) -> Option<Inside<'static>> {
+    pub fn enter(&self) -> Option<Inside<'static>> {
         self.enter_from(SLOT.get().unwrap_or_else(assign_slot))
     }
 
@@ -70,22 +83,30 @@ impl Gate {
     fn enter_from<'s>(&self, slot: &'s Slot) -> Option<Inside<'s>> {
         let outer = slot.0.swap(self.id, Ordering::SeqCst);
         order_for_loom();
-        let inside = Inside { slot, outer };
+        let inside = Inside {
+            slot,
+            outer,
+            stays: PhantomData,
+        };
         (!self.is_closed()).then_some(inside)
     }
 
-    pub(crate) fn close(&self) {
+    /// Closes the gate: nobody gets in from now on. Whoever is inside may stay.
+    pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
     }
 
+    /// Whether the gate has been closed.
+    #[must_use]
     #[inline]
-    pub(crate) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }
 
     /// Whether the gate is closed and nobody is inside. Once true, it stays true, but for those
     /// who enter only to find it closed.
-    pub(crate) fn is_shut(&self) -> bool {
+    #[must_use]
+    pub fn is_shut(&self) -> bool {
         self.is_closed() && {
             let slots = ALL.read().unwrap_or_else(PoisonError::into_inner);
             self.is_in_none_of(slots.iter().copied())
@@ -95,6 +116,12 @@ impl Gate {
     fn is_in_none_of<'s>(&self, mut slots: impl Iterator<Item = &'s Slot>) -> bool {
         order_for_loom();
         slots.all(|slot| slot.0.load(Ordering::SeqCst) != self.id)
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -145,6 +172,68 @@ fn assign_slot() -> &'static Slot {
 fn order_for_loom() {
     #[cfg(loom)]
     crate::sync::fence(Ordering::SeqCst);
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{sync::Barrier, thread};
+
+    use super::Gate;
+
+    #[test]
+    fn nobody_enters_a_closed_gate() {
+        let gate = Gate::new();
+        assert!(gate.enter().is_some());
+        gate.close();
+        assert!(gate.enter().is_none());
+    }
+
+    #[test]
+    fn it_is_shut_once_the_last_one_has_left() {
+        let gate = Gate::new();
+        let (entered, may_leave) = (Barrier::new(2), Barrier::new(2));
+        assert!(!gate.is_shut(), "it is open");
+        thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                let inside = gate.enter();
+                entered.wait();
+                may_leave.wait();
+                inside.is_some()
+            });
+            entered.wait();
+            gate.close();
+            let is_shut = gate.is_shut();
+            may_leave.wait();
+            assert!(other.join().unwrap());
+            assert!(!is_shut, "somebody is inside");
+        });
+        assert!(gate.is_shut());
+    }
+
+    #[test]
+    fn who_leaves_an_inner_gate_is_inside_the_outer_one_again() {
+        let (outer, inner) = (Gate::new(), Gate::new());
+        let inside = outer.enter();
+        drop(inner.enter());
+        outer.close();
+        inner.close();
+        assert!(inner.is_shut());
+        assert!(!outer.is_shut());
+        drop(inside);
+        assert!(outer.is_shut());
+    }
+
+    #[test]
+    fn other_gates_do_not_matter() {
+        let (gate, other) = (Gate::new(), Gate::new());
+        let inside = other.enter();
+        gate.close();
+        assert!(gate.is_shut());
+        other.close();
+        assert!(!other.is_shut());
+        drop(inside);
+        assert!(other.is_shut());
+    }
 }
 
 /// A model of the promise: once the gate is shut, whatever was added inside is there.

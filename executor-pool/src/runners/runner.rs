@@ -1,0 +1,310 @@
+//! One borrowed thread, for as long as there is something to do.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
+    rc::Rc,
+    sync::{Arc, Weak, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use executor_core::{Job, JobKey, Ran, context, spin};
+
+use super::{Phase, Runners, Slot};
+use crate::Queue;
+
+/// How many jobs go by between two looks at the clock, and how long it takes until the pool's other work has
+/// its turn.
+const JOBS: u32 = 8;
+const TURN: Duration = Duration::from_millis(2);
+
+/// A runner that was asked for: a turn on a thread of the [`Lender`](super::Lender)'s.
+#[must_use = "a runner that is dropped breaks its executor"]
+pub struct Runner {
+    /// `None` once it has run.
+    runners: Option<Arc<Runners>>,
+}
+
+/// A runner at work, as the calls from inside of its jobs find it.
+struct AtWork {
+    runners: Arc<Runners>,
+    slot: Slot,
+}
+
+/// What the initializers of some executors have made on one thread.
+type States = Vec<(Weak<Runners>, Rc<dyn Any>)>;
+
+thread_local! {
+    /// The runner whose job this thread runs; there may be others beneath, of other executors, which are
+    /// between two jobs.
+    static AT_WORK: RefCell<Vec<Rc<AtWork>>> = const { RefCell::new(Vec::new()) };
+    /// Executors that had to be refused this thread, since it was in the middle of a job.
+    static REFUSED: RefCell<Vec<Weak<Runners>>> = const { RefCell::new(Vec::new()) };
+    static ANY_REFUSED: Cell<bool> = const { Cell::new(false) };
+    static STATES: RefCell<States> = const { RefCell::new(Vec::new()) };
+}
+
+/// Puts a job on the deque of the runner that this thread is, if it is one of this executor's. The runner does
+/// not leave before that is empty, so that this needs no gate.
+pub(super) fn push_own(runners: &Arc<Runners>, job: Job) -> Result<(), Job> {
+    AT_WORK.with_borrow(|at_work| {
+        let own = at_work
+            .last()
+            .filter(|at_work| Arc::ptr_eq(&at_work.runners, runners))
+            .and_then(|at_work| at_work.slot.own.as_ref());
+        match own {
+            Some(own) => {
+                own.push(job);
+                Ok(())
+            }
+            None => Err(job),
+        }
+    })
+}
+
+/// Whether this thread has children on its own deque that nobody has taken.
+pub(super) fn has_own_children() -> bool {
+    AT_WORK.with_borrow(|at_work| {
+        let own = at_work.last().and_then(|at_work| at_work.slot.own.as_ref());
+        own.is_some_and(|own| !own.has_no_children())
+    })
+}
+
+fn reclaim(key: JobKey) -> Option<Job> {
+    AT_WORK.with_borrow(|at_work| at_work.last()?.slot.own.as_ref()?.reclaim(key))
+}
+
+fn reclaimed(ran: Ran) {
+    AT_WORK.with_borrow(|at_work| {
+        if let Some(at_work) = at_work.last() {
+            at_work.slot.counts.count(ran);
+        }
+    });
+}
+
+/// Asks anew for the runners that were refused this thread, now that it has no job.
+pub(super) fn ask_for_refused() {
+    if !ANY_REFUSED.get() || context::is_task() {
+        return;
+    }
+    ANY_REFUSED.set(false);
+    for runners in REFUSED.take() {
+        if let Some(runners) = runners.upgrade() {
+            runners.notify();
+        }
+    }
+}
+
+fn remember_refused(runners: &Arc<Runners>) {
+    REFUSED.with_borrow_mut(|refused| {
+        if !refused
+            .iter()
+            .any(|other| other.as_ptr() == Arc::as_ptr(runners))
+        {
+            refused.push(Arc::downgrade(runners));
+        }
+    });
+    ANY_REFUSED.set(true);
+}
+
+/// The state that the executor's initializer has made on this thread, or makes now.
+///
+/// # Errors
+///
+/// What the initializer gives or panics with.
+pub(super) fn state(runners: &Arc<Runners>) -> Result<Option<Rc<dyn Any>>, String> {
+    let Some(initializer) = &runners.settings.initializer else {
+        return Ok(None);
+    };
+    let of_these = |(weak, _): &&(Weak<Runners>, _)| ptr::eq(weak.as_ptr(), Arc::as_ptr(runners));
+    if let Some(state) = STATES.with_borrow(|states| {
+        let found = states.iter().find(of_these);
+        found.map(|(_, state)| Rc::clone(state))
+    }) {
+        return Ok(Some(state));
+    }
+    let made = match catch_unwind(AssertUnwindSafe(|| initializer())) {
+        Ok(Ok(state)) => Rc::from(state),
+        Ok(Err(error)) => return Err(format!("the initializer of a worker failed: {error}")),
+        Err(payload) => {
+            let text = payload.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            let text = text.unwrap_or("the panic's payload is not text");
+            return Err(format!("the initializer of a worker panicked: {text}"));
+        }
+    };
+    let old = STATES.with_borrow_mut(|states| {
+        let (live, old) = std::mem::take(states)
+            .into_iter()
+            .partition(|(weak, _)| weak.strong_count() > 0);
+        *states = live;
+        states.push((Arc::downgrade(runners), Rc::clone(&made)));
+        old
+    });
+    // Those of executors that are gone, which may have a destructor.
+    drop::<Vec<_>>(old);
+    Ok(Some(made))
+}
+
+impl Runner {
+    pub(super) const fn new(runners: Arc<Runners>) -> Self {
+        Self {
+            runners: Some(runners),
+        }
+    }
+
+    /// Runs jobs on this thread until there are none.
+    ///
+    /// A thread in the middle of a job of any of these executors is refused: its pool has called this while
+    /// that job waits for something, and what came next could need a lock that the job holds. The other
+    /// threads are offered the turn, and this one gets it after the job.
+    pub fn run(mut self) {
+        let Some(runners) = self.runners.take() else {
+            return;
+        };
+        if context::is_task() {
+            runners.head.leave();
+            remember_refused(&runners);
+            runners.settings.lender.offer(&runners);
+            return;
+        }
+        AtWork::enter(runners);
+        ask_for_refused();
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        if let Some(runners) = self.runners.take() {
+            runners.head.leave();
+            runners.break_down("the pool whose threads run the tasks has been shut down");
+        }
+    }
+}
+
+impl AtWork {
+    /// Makes this thread a worker until there is nothing to do.
+    fn enter(runners: Arc<Runners>) {
+        runners.started.fetch_add(1, Ordering::SeqCst);
+        let state = match state(&runners) {
+            Ok(state) => state,
+            Err(cause) => {
+                runners.head.leave();
+                runners.started.fetch_sub(1, Ordering::SeqCst);
+                return runners.break_down(&cause);
+            }
+        };
+        let _awake = spin::AwakeWorker::new();
+        let slot = runners.take_slot();
+        let worker = runners
+            .worker(slot.index, state)
+            .reclaim(reclaim, reclaimed);
+        let at_work = Rc::new(Self { runners, slot });
+        AT_WORK.with_borrow_mut(|all| all.push(Rc::clone(&at_work)));
+        let guard = worker.enter();
+        at_work.work();
+        drop(guard);
+        let popped = AT_WORK.with_borrow_mut(Vec::pop);
+        drop(popped);
+        let Ok(Self { runners, slot }) = Rc::try_unwrap(at_work).map_err(drop) else {
+            unreachable!("calls from inside of jobs are over");
+        };
+        runners.give_back_slot(slot);
+        runners.started.fetch_sub(1, Ordering::SeqCst);
+        runners.became_quiet();
+    }
+
+    fn work(&self) {
+        let Runners { head, queue, .. } = &*self.runners;
+        let mut pace = Pace::new();
+        loop {
+            if let Some(job) = self.find() {
+                if head.found() && !queue.is_empty() {
+                    self.runners.notify();
+                }
+                self.run(job);
+                while let Some(job) = self.next() {
+                    if pace.is_over() {
+                        // Others may have to do what this thread does not get to now.
+                        self.runners.notify();
+                        self.runners.settings.lender.breathe();
+                        pace = Pace::new();
+                    }
+                    self.run(job);
+                }
+                head.search();
+                continue;
+            }
+            if spin::until(|| !queue.is_empty() || self.runners.phase() != Phase::Open)
+                && !queue.is_empty()
+            {
+                continue;
+            }
+            head.leave();
+            // Whoever added a job may have counted on this runner.
+            if queue.is_empty() || !head.ask(self.runners.settings.limit) {
+                return;
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        match (&self.runners.queue, &self.slot.own) {
+            (Queue::Stealing(queue), Some(own)) => queue.next(own),
+            (Queue::Locked(queue), _) => queue.pop(),
+            (Queue::Stealing(_), None) => None,
+        }
+    }
+
+    fn find(&self) -> Option<Job> {
+        self.next()
+            .or_else(|| match (&self.runners.queue, &self.slot.own) {
+                (Queue::Stealing(queue), Some(own)) => queue.steal(own),
+                _ => None,
+            })
+    }
+
+    fn run(&self, job: Job) {
+        let counts = &self.slot.counts;
+        if self.runners.phase() >= Phase::Cancel {
+            return self.runners.settle_unrun(job);
+        }
+        counts.set_busy(true);
+        let ran = job.try_run();
+        counts.set_busy(false);
+        match ran {
+            Ok(ran) => counts.count(ran),
+            Err(shell) => self.runners.watch(shell),
+        }
+        ask_for_refused();
+    }
+}
+
+/// When it is the pool's other work's turn.
+struct Pace {
+    start: Instant,
+    jobs: u32,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            jobs: 0,
+        }
+    }
+
+    fn is_over(&mut self) -> bool {
+        self.jobs += 1;
+        self.jobs.is_multiple_of(JOBS) && self.start.elapsed() >= TURN
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner").finish_non_exhaustive()
+    }
+}
