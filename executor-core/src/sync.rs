@@ -4,12 +4,18 @@
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
-    sync::atomic::{AtomicU32, Ordering, fence},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering, fence},
+    },
     thread,
 };
 #[cfg(not(loom))]
 pub(crate) use std::{
-    sync::atomic::{AtomicU32, Ordering, fence},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering, fence},
+    },
     thread,
 };
 

@@ -12,12 +12,12 @@ use std::{
 
 use executor_core::{
     Admission, Capabilities, Executor, Future, Home, Job, JobKey, JoinError, LocalExecutor,
-    LocalExecutorExt, Outcome, Rejected, Remote, RemoteHome, Revoked, Shutdown, State, Stats,
+    LocalExecutorExt, Outcome, Ran, Rejected, Remote, RemoteHome, Revoked, Shutdown, State, Stats,
     StopLevel, TaskFuture, Unsupported,
 };
 use loom::{
     sync::{
-        Arc,
+        Arc, Notify,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     thread,
@@ -107,6 +107,85 @@ impl Probe {
         assert_eq!(self.captured.load(SeqCst), 1, "drops of the task");
         assert_eq!(self.returned.load(SeqCst), runs, "drops of the output");
     }
+}
+
+/// Wakes a thread of the model that sleeps until there is something to poll.
+struct Poke(Notify);
+
+impl Wake for Poke {
+    fn wake(self: StdArc<Self>) {
+        self.0.notify();
+    }
+}
+
+/// Polls a job until it is over, and sleeps in between.
+fn drive(job: Job) -> Ran {
+    let mut job = job.into_async().unwrap();
+    let poke = StdArc::new(Poke(Notify::new()));
+    let waker = Waker::from(StdArc::clone(&poke));
+    loop {
+        let polled = Pin::new(&mut job).poll(&mut Context::from_waker(&waker));
+        if let Poll::Ready(ran) = polled {
+            return ran;
+        }
+        poke.0.wait();
+    }
+}
+
+/// A task that is a future: it sleeps for ever.
+fn sleeper(captured: &Arc<AtomicUsize>) -> (Job, TaskFuture<()>) {
+    let captured = Dropped(Arc::clone(captured));
+    let executor = Capture::default();
+    let future = executor.spawn_future(async move {
+        let _captured = captured;
+        std::future::pending::<()>().await;
+    });
+    let job = executor.job.lock().unwrap().take().unwrap();
+    (job, future.unwrap())
+}
+
+/// Whoever asks a sleeping future to stop wakes it, also if it is just falling asleep, or has not begun.
+#[test]
+fn a_future_that_is_asked_to_stop_ends() {
+    loom::model(|| {
+        let captured = Arc::new(AtomicUsize::new(0));
+        let (job, future) = sleeper(&captured);
+        let poller = thread::spawn(move || drive(job));
+        future.stop(StopLevel::Signal).unwrap();
+        let ran = poller.join().unwrap();
+        assert_eq!(captured.load(SeqCst), 1, "drops of the future");
+        let error = future.take().unwrap().unwrap_err();
+        match ran {
+            Ran::Cancelled => assert!(error.is_cancelled()),
+            ran => {
+                assert_eq!(ran, Ran::Here(Outcome::Failed));
+                assert!(error.is_stopped());
+            }
+        }
+    });
+}
+
+/// The first poll is the start: a cancel comes before it, or not at all.
+#[test]
+fn a_future_is_cancelled_or_polled() {
+    loom::model(|| {
+        let captured = Arc::new(AtomicUsize::new(0));
+        let (job, future) = sleeper(&captured);
+        let poller = thread::spawn(move || {
+            let mut job = job.into_async().unwrap();
+            let mut context = Context::from_waker(Waker::noop());
+            let is_pending = Pin::new(&mut job).poll(&mut context).is_pending();
+            // Dropped by its backend: it is lost, if it is not cancelled.
+            drop(job);
+            is_pending
+        });
+        let cancelled = future.cancel();
+        let polled = poller.join().unwrap();
+        assert_ne!(cancelled, polled);
+        assert_eq!(captured.load(SeqCst), 1, "drops of the future");
+        let error = future.take().unwrap().unwrap_err();
+        assert_eq!((error.is_cancelled(), error.is_lost()), (cancelled, polled));
+    });
 }
 
 struct Count(AtomicUsize);

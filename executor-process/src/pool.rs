@@ -3,12 +3,13 @@
 use std::{
     fmt,
     sync::Arc,
+    task::Waker,
     time::{Duration, Instant},
 };
 
 use executor_core::{
-    Admission, Capabilities, Executor, Job, JoinError, Rejected, Shutdown, Stats, Unsupported,
-    context,
+    Admission, Capabilities, Executor, Job, JobKind, JoinError, Rejected, Shutdown, Stats,
+    Unsupported, context,
 };
 
 use crate::{BuildError, ProcessPoolBuilder, builder::check_workers, parent::Shared};
@@ -123,6 +124,10 @@ impl Executor for ProcessPoolExecutor {
 
     fn stats(&self) -> Stats {
         self.shared().stats()
+    }
+
+    fn when_room(&self, _: JobKind, waker: &Waker) -> bool {
+        self.shared().when_room(waker)
     }
 }
 

@@ -3,12 +3,13 @@
 use std::{
     fmt, io,
     sync::Arc,
+    task::Waker,
     time::{Duration, Instant},
 };
 
 use executor_core::{
-    Admission, Capabilities, Executor, Job, JoinError, LocalExecutor, Reason, Rejected, Shutdown,
-    Stats, Unsupported, context,
+    Admission, Capabilities, Executor, Job, JobKind, JoinError, LocalExecutor, Reason, Rejected,
+    Shutdown, Stats, Unsupported, context,
 };
 use executor_pool::{BuildError, Locked, Pushed, Queue, QueueOrder};
 
@@ -216,6 +217,13 @@ impl Executor for ThreadPoolExecutor {
 
     fn stats(&self) -> Stats {
         self.shared().stats()
+    }
+
+    fn when_room(&self, _: JobKind, waker: &Waker) -> bool {
+        match &self.shared().queue {
+            Queue::Stealing(_) => false,
+            Queue::Locked(queue) => queue.when_room(waker),
+        }
     }
 }
 

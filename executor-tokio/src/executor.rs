@@ -24,7 +24,8 @@ use crate::{TokioBuilder, probe, runtime::OwnRuntime, tasks::Tasks};
 ///
 /// A handle: clones share the queue. Shutdown, join and the drop of the last handle concern the tasks of this
 /// executor alone; a runtime that is not its own lives on. The last drop waits for all tasks, unless it happens
-/// in async code or on a worker, which must not wait: then they go on by themselves.
+/// in async code or on a worker, which must not wait: then they go on by themselves. Nor does it wait for
+/// futures on a current-thread runtime, which may be one that nobody drives; [`join`](Executor::join) does.
 ///
 /// ```
 /// use executor_core::{Future as _, LocalExecutorExt as _};
@@ -229,7 +230,11 @@ impl Drop for Last {
     fn drop(&mut self) {
         self.shutdown(Shutdown::Drain);
         if !probe::is_async() && !self.calls.is_worker() {
-            let joined = self.join(None);
+            let joined = if self.tasks.may_stand_still() {
+                self.calls.join(None)
+            } else {
+                self.join(None)
+            };
             debug_assert!(joined.is_ok(), "there is no deadline, and no worker");
             return;
         }

@@ -27,7 +27,7 @@ use executor_core::{
     Admission, AsyncJob, Host, HostKind, HostedHome, Job, Outcome, Ran, Reason, Rejected, Stats,
 };
 use executor_pool::{Counts, Gate, OnFull};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::probe;
 
@@ -194,6 +194,11 @@ impl Tasks {
         self.wait_until(deadline, |tasks| {
             (!closed || tasks.gate.is_shut()) && tasks.under_way() == 0
         })
+    }
+
+    /// Whether the runtime polls futures only while somebody drives it.
+    pub(crate) fn may_stand_still(&self) -> bool {
+        self.handle.runtime_flavor() == RuntimeFlavor::CurrentThread
     }
 
     /// How many jobs are accepted and not over.

@@ -20,7 +20,7 @@ use std::{
     mem::ManuallyDrop,
     pin::Pin,
     ptr::NonNull,
-    sync::{Mutex, PoisonError},
+    sync::PoisonError,
     task::{Context, Poll, Waker, ready},
     time::Instant,
 };
@@ -35,6 +35,7 @@ use crate::{
     Outcome, PortableTask, Task, TaskError, Timeout,
     map::{RunTask, chunk::Chunk},
     panic,
+    sync::Mutex,
 };
 
 /// How the future is driven by a worker that has no runtime.

@@ -8,6 +8,8 @@
 pub(crate) mod chunk;
 pub(crate) mod encoded;
 mod size;
+#[cfg(feature = "stream")]
+mod stream;
 mod under_way;
 
 use std::{
@@ -27,8 +29,8 @@ use self::{
     under_way::{Next, Pending, UnderWay},
 };
 use crate::{
-    Admission, Executor, PortableTask, Reason, TaskError, TaskErrorKind, Timeout, cell::Submission,
-    context, wait::Select,
+    Admission, Executor, JobKind, PortableTask, Reason, TaskError, TaskErrorKind, Timeout,
+    cell::Submission, context, wait::Select,
 };
 
 /// How many single items may be under way for each worker, unless [`Map::window`] says otherwise:
@@ -74,6 +76,17 @@ where
     expired: bool,
     progress: Option<Box<dyn FnMut(Progress) + Send>>,
     input_panic: Option<Box<dyn Any + Send>>,
+    /// Whether it waits on this thread, as an iterator, or in a poll, as a stream.
+    waits: Waits,
+    /// The kind of the job that there was no room for last.
+    kind: JobKind,
+}
+
+/// How a map waits for room and for results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    Blocking,
+    Polling,
 }
 
 /// How far a [`Map`] is, for its [`progress`](Map::progress) function.
@@ -136,6 +149,8 @@ where
             expired: false,
             progress: None,
             input_panic: None,
+            waits: Waits::Blocking,
+            kind: JobKind::Call,
         }
     }
 
@@ -246,8 +261,17 @@ where
             }
             self.pending += items.len();
             self.sizer.made(items.len());
-            self.backlog = Some(Chunk::new(self.step.clone(), items, !self.sizer.is_fixed()));
+            self.backlog = Some(self.pack(items));
         }
+    }
+
+    fn pack(&self, items: Vec<I::Item>) -> Chunk<S, I::Item> {
+        // What a chunk gives back goes before all that comes after it, and so cannot wait for room as a
+        // stream would have to.
+        let can_resubmit =
+            self.waits == Waits::Blocking || self.executor.capabilities().queue_bound.is_none();
+        let splits = !self.sizer.is_fixed() && can_resubmit;
+        Chunk::new(self.step.clone(), items, splits)
     }
 
     fn fixed_size(&self, window: usize) -> usize {
@@ -273,15 +297,25 @@ where
     /// room: then the chunk is the backlog.
     fn submit(&mut self, chunk: Chunk<S, I::Item>, in_front: bool) -> bool {
         let mut chunk = chunk;
-        let mut admission = Admission::Policy;
+        let mut admission = match self.waits {
+            Waits::Blocking => Admission::Policy,
+            Waits::Polling => Admission::Now,
+        };
         let len = chunk.len();
         let pending = loop {
-            let refused = match (self.submit)(chunk).hand_to(&self.executor, admission) {
+            let submission = (self.submit)(chunk);
+            let kind = submission.kind();
+            let refused = match submission.hand_to(&self.executor, admission) {
                 Ok(future) => break Pending::Chunk(future),
                 Err(error) => error,
             };
             let (refused, reason) = refused.into_parts();
             match reason {
+                Reason::Full { .. } if self.waits == Waits::Polling && !in_front => {
+                    self.kind = kind;
+                    self.backlog = Some(refused);
+                    return false;
+                }
                 Reason::Full { .. } | Reason::TimedOut { .. } | Reason::WouldDeadlock
                     if self.under_way.len() > 0 && !in_front =>
                 {
@@ -318,17 +352,16 @@ where
 
     /// Fetches the results of the next chunk into `ready`. False if there are no more.
     fn fetch(&mut self) -> bool {
-        let (len, done) = match self.under_way.next(self.deadline) {
-            Next::Done(len, done) => (len, done),
+        let next = self.under_way.next(self.deadline);
+        self.fetched(next)
+    }
+
+    fn fetched(&mut self, next: Next<I::Item, S::Output>) -> bool {
+        match next {
+            Next::Done(_, Ok(output)) => self.accept(output.open()),
+            Next::Done(len, Err(error)) => self.fail(len, &error),
             Next::Nothing => return false,
-            Next::TimeIsUp => {
-                self.expire();
-                return true;
-            }
-        };
-        match done {
-            Ok(output) => self.accept(output.open()),
-            Err(error) => self.fail(len, &error),
+            Next::TimeIsUp => self.expire(),
         }
         true
     }
@@ -362,8 +395,7 @@ where
         let size = self.sizer.next(Some(rest.len()), workers);
         let mut rest = rest;
         while !rest.is_empty() {
-            let piece = rest.split_off(rest.len().saturating_sub(size));
-            let chunk = Chunk::new(self.step.clone(), piece, !self.sizer.is_fixed());
+            let chunk = self.pack(rest.split_off(rest.len().saturating_sub(size)));
             self.submit(chunk, true);
         }
     }
@@ -404,20 +436,45 @@ where
     fn refill(&mut self) -> bool {
         loop {
             self.fill();
-            if self.fetch() {
-                self.pending -= self.ready.len();
-                // Before the results are given out: the workers have room meanwhile.
-                self.fill();
-            } else if self.expired && !self.pull(1).is_empty() {
-                // One result for each item: these were never submitted.
-                self.ready = vec![Err(TaskError::timed_out(Timeout::Wait))].into_iter();
-            } else {
+            let has_fetched = self.fetch();
+            if !self.take_in(has_fetched) {
                 return false;
             }
             if self.ready.len() > 0 {
                 return true;
             }
         }
+    }
+
+    /// Books what was fetched, if anything was. False if there is nothing any more.
+    fn take_in(&mut self, has_fetched: bool) -> bool {
+        if has_fetched {
+            self.pending -= self.ready.len();
+            // Before the results are given out: the workers have room meanwhile.
+            self.fill();
+        } else if self.expired && !self.pull(1).is_empty() {
+            // One result for each item: these were never submitted.
+            self.ready = vec![Err(TaskError::timed_out(Timeout::Wait))].into_iter();
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// The next result that is ready; at the end, the panic of the input.
+    #[inline]
+    fn give(&mut self, is_over: bool) -> Option<Result<S::Output, TaskError>> {
+        if is_over {
+            return match self.input_panic.take() {
+                Some(payload) => resume_unwind(payload),
+                None => None,
+            };
+        }
+        let result = self.ready.next();
+        if self.progress.is_some() {
+            self.report_progress();
+        }
+        result
     }
 }
 
@@ -431,17 +488,8 @@ where
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ready.len() == 0 && !self.refill() {
-            return match self.input_panic.take() {
-                Some(payload) => resume_unwind(payload),
-                None => None,
-            };
-        }
-        let result = self.ready.next();
-        if self.progress.is_some() {
-            self.report_progress();
-        }
-        result
+        let is_over = self.ready.len() == 0 && !self.refill();
+        self.give(is_over)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -1,6 +1,12 @@
 //! The chunks of a map that are submitted.
 
 use std::{collections::VecDeque, time::Instant};
+#[cfg(feature = "stream")]
+use std::{
+    future::Future as _,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use super::chunk::ChunkOutput;
 use crate::{Future as _, StopLevel, TaskError, TaskFuture, Timeout, wait::Select};
@@ -99,6 +105,31 @@ impl<Item, Output> UnderWay<Item, Output> {
                     None => Next::TimeIsUp,
                 },
             },
+        }
+    }
+
+    /// As [`next`](Self::next), without waiting.
+    #[cfg(feature = "stream")]
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next<Item, Output>> {
+        match self {
+            Self::Ordered(queue) => {
+                let result = match queue.front_mut() {
+                    None => return Poll::Ready(Next::Nothing),
+                    Some((_, Pending::Refused(error))) => Err(error.clone()),
+                    Some((_, Pending::Chunk(future))) => ready!(Pin::new(future).poll(context)),
+                };
+                let len = queue.pop_front().map_or(0, |(len, _)| len);
+                Poll::Ready(Next::Done(len, result))
+            }
+            Self::Unordered(set, refused) => {
+                if let Some((len, error)) = refused.pop_front() {
+                    return Poll::Ready(Next::Done(len, Err(error)));
+                }
+                set.poll_next(context).map(|done| match done {
+                    None => Next::Nothing,
+                    Some((len, future)) => Next::Done(len, future.result()),
+                })
+            }
         }
     }
 

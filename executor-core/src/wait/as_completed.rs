@@ -3,9 +3,16 @@ use std::{
     iter::FusedIterator,
     time::{Duration, Instant},
 };
+#[cfg(feature = "stream")]
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use super::Select;
 use crate::Future;
+#[cfg(feature = "stream")]
+use crate::park;
 
 /// Gives the futures back one by one, each as it is done.
 ///
@@ -103,6 +110,29 @@ impl<F: Future> Iterator for AsCompleted<F> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let len = self.len();
         (if self.deadline.is_some() { 0 } else { len }, Some(len))
+    }
+}
+
+/// As the iterator, for async code (feature `stream`). A [`timeout`](AsCompleted::timeout) is noticed when the stream
+/// is polled; who needs to be woken by it uses that of the runtime.
+#[cfg(feature = "stream")]
+impl<F: Future> futures_core::Stream for AsCompleted<F>
+where
+    Self: Unpin,
+{
+    type Item = F;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<F>> {
+        let this = self.get_mut();
+        let polled = this.select.poll_next(context);
+        if polled.is_pending() && park::passed(this.deadline) {
+            return Poll::Ready(None);
+        }
+        polled.map(|next| next.map(|((), future)| future))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        Iterator::size_hint(self)
     }
 }
 

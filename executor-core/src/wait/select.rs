@@ -11,6 +11,9 @@ use std::{
     time::Instant,
 };
 
+#[cfg(feature = "stream")]
+use std::task::{Context, Poll};
+
 use crate::{Future, context, host, park, spin};
 
 /// Futures with keys, to be had back in the order in which they are done.
@@ -125,6 +128,26 @@ impl<K, F: Future> Select<K, F> {
         }
     }
 
+    /// As [`next_before`](Self::next_before), without waiting.
+    #[cfg(feature = "stream")]
+    pub(crate) fn poll_next(&mut self, context: &Context<'_>) -> Poll<Option<(K, F)>> {
+        loop {
+            if let Some(done) = self.next_of_batch() {
+                return Poll::Ready(Some(done));
+            }
+            if self.is_empty() {
+                return Poll::Ready(None);
+            }
+            self.batch.extend(self.signals.take());
+            if !self.batch.is_empty() || self.help() {
+                continue;
+            }
+            if self.signals.leave(context.waker().clone()) {
+                return Poll::Pending;
+            }
+        }
+    }
+
     /// What is left, in the order of the places.
     pub(crate) fn into_parts(mut self) -> impl Iterator<Item = (K, F)> {
         let places = std::mem::take(&mut self.places);
@@ -212,14 +235,19 @@ impl Signals {
     }
 
     fn sleep(&self, deadline: Option<Instant>) {
-        {
-            let mut list = self.lock();
-            if !list.places.is_empty() {
-                return;
-            }
-            list.sleeper = Some(park::thread_waker());
+        if self.leave(park::thread_waker()) {
+            park::sleep(deadline);
         }
-        park::sleep(deadline);
+    }
+
+    /// Has `sleeper` woken by the next signal. False if there is one.
+    fn leave(&self, sleeper: Waker) -> bool {
+        let mut list = self.lock();
+        if !list.places.is_empty() {
+            return false;
+        }
+        list.sleeper = Some(sleeper);
+        true
     }
 }
 

@@ -67,10 +67,13 @@ pub(super) fn push_own(runners: &Arc<Runners>, job: Job) -> Result<(), Job> {
 
 /// Whether this thread has children on its own deque that nobody has taken.
 pub(super) fn has_own_children() -> bool {
-    AT_WORK.with_borrow(|at_work| {
+    let asked = AT_WORK.try_with(|at_work| {
+        let at_work = at_work.borrow();
         let own = at_work.last().and_then(|at_work| at_work.slot.own.as_ref());
         own.is_some_and(|own| !own.has_no_children())
-    })
+    });
+    // A thread that is being torn down has no deque any more.
+    asked.unwrap_or(false)
 }
 
 fn reclaim(key: JobKey) -> Option<Job> {

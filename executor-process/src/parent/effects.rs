@@ -91,7 +91,7 @@ impl Effects {
 
     fn notify(&mut self, shared: &Shared) {
         if std::mem::take(&mut self.has_room) {
-            shared.room.notify_all();
+            shared.announce_room();
         }
         if std::mem::take(&mut self.is_quiet) {
             shared.quiet.notify_all();

@@ -31,6 +31,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::Waker,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -90,6 +91,8 @@ pub(crate) struct Shared {
     chores: Chores,
     /// There is room in the queue, or nothing is accepted any more.
     room: Condvar,
+    /// Whether there are wakers that wait for room, in the state.
+    has_room_wakers: AtomicBool,
     /// The pool is idle, or has ended.
     quiet: Condvar,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -121,6 +124,7 @@ impl Shared {
                 reactor,
                 settings,
                 room: Condvar::new(),
+                has_room_wakers: AtomicBool::new(false),
                 quiet: Condvar::new(),
                 thread: Mutex::new(None),
             }
@@ -275,6 +279,36 @@ impl Shared {
         Ok(state)
     }
 
+    /// Has a waker woken when there may be room. False if there is some now, or nothing is accepted.
+    pub(crate) fn when_room(&self, waker: &Waker) -> bool {
+        let Some(bound) = self.settings.queue_bound else {
+            return false;
+        };
+        let mut state = self.state();
+        if !state.is_open() || state.has_free_place(bound) {
+            return false;
+        }
+        if !state.room_wakers.iter().any(|old| old.will_wake(waker)) {
+            state.room_wakers.push(waker.clone());
+        }
+        self.has_room_wakers.store(true, Ordering::Release);
+        true
+    }
+
+    /// Tells all who wait for room that there may be some. Called without the lock, after a change that was
+    /// made under it: who waits has looked before.
+    fn announce_room(&self) {
+        self.room.notify_all();
+        if self.has_room_wakers.load(Ordering::Acquire) {
+            let wakers = {
+                let mut state = self.state();
+                self.has_room_wakers.store(false, Ordering::Release);
+                std::mem::take(&mut state.room_wakers)
+            };
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
     pub(crate) fn resize(&self, max_workers: usize) {
         let mut state = self.state();
         if state.min_workers == state.max_workers {
@@ -405,7 +439,7 @@ impl Remote for Shared {
         let is_needed = (!state.queue.is_empty() || !state.is_open()) && self.intake.wake_up();
         drop(state);
         job.cancel();
-        self.room.notify_all();
+        self.announce_room();
         self.quiet.notify_all();
         if is_needed {
             self.reactor.wake();

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::Arc,
+    task::Waker,
     time::{Duration, Instant},
 };
 
@@ -40,6 +41,8 @@ pub(crate) struct State {
     /// When workers were started anew.
     pub(crate) restarts: VecDeque<Instant>,
     pub(crate) next_id: u64,
+    /// Who is to be woken when there is room in the queue.
+    pub(crate) room_wakers: Vec<Waker>,
     /// How many waiters read answers, and may have some that they have not settled yet. They run no
     /// callbacks, so that none of them waits for the end of the pool.
     pub(crate) drivers: usize,
@@ -85,6 +88,7 @@ impl State {
             not_before: None,
             restarts: VecDeque::new(),
             next_id: 0,
+            room_wakers: Vec::new(),
             drivers: 0,
             has_ended: false,
             settings,
