@@ -5,11 +5,12 @@
 //!
 //! # Protocol
 //!
-//! `under_way` counts the jobs that are accepted and not over. A submission goes through the gate, takes a place
-//! in the count if there is one, and spawns. The job's own task gives the place back when it is over, or dropped
-//! by a runtime that ends; then it tells those who wait: for room (threads on `changed`, wakers), or for the end.
-//! They count themselves in `waiting` before they look at the count, and whoever gives a place back looks at
-//! `waiting` afterwards, all sequentially consistent: so that nobody is told nothing, and nothing is locked
+//! One word holds how many jobs are under way (accepted and not over), how many of them have been polled and are
+//! not over, and whether the executor is closed. A submission takes a place in it, if it is open and there is one, and
+//! then spawns; so a closed executor whose count is 0 stays so. The job's own task gives the place back when it is
+//! over, or dropped by a runtime that ends; then it tells those who wait: for room (threads on `changed`, wakers), or
+//! for the end. They count themselves in `waiting` before they look at the word, and whoever changes the word looks
+//! at `waiting` afterwards, all sequentially consistent: so nobody waits for what has happened, and nothing is locked
 //! where nobody waits.
 
 use std::{
@@ -17,7 +18,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Instant,
@@ -26,10 +27,17 @@ use std::{
 use executor_core::{
     Admission, AsyncJob, Host, HostKind, HostedHome, Job, Outcome, Ran, Reason, Rejected, Stats,
 };
-use executor_pool::{Counts, Gate, OnFull};
+use executor_pool::{Counts, OnFull};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::probe;
+
+/// One job under way, in the word.
+const UNDER_WAY: u64 = 1;
+/// One job that has been polled and is not over, in the word.
+const RUNNING: u64 = 1 << 31;
+/// Nothing is accepted any more.
+const CLOSED: u64 = 1 << 63;
 
 /// What the handles of an executor and its async jobs share.
 #[derive(Debug)]
@@ -38,11 +46,9 @@ pub(crate) struct Tasks {
     handle: Handle,
     limit: usize,
     on_full: OnFull,
-    gate: Gate,
+    word: AtomicU64,
     /// What has not been started is to be cancelled.
     cancels: AtomicBool,
-    under_way: AtomicUsize,
-    running: AtomicUsize,
     counts: Counts,
     /// How many threads and wakers wait.
     waiting: AtomicUsize,
@@ -50,18 +56,24 @@ pub(crate) struct Tasks {
     changed: Condvar,
 }
 
-/// A job as tokio polls it.
+/// A job as tokio polls it. In this order: a job that is dropped settles, and then its place is given back.
 struct UnderWay {
     job: AsyncJob,
-    is_started: bool,
     place: Place,
 }
 
 /// A job's place in the count of those under way.
 struct Place {
     tasks: Arc<Tasks>,
-    /// What became of the job; else it is lost.
-    ran: Option<Ran>,
+    stage: Stage,
+}
+
+/// How far a job is.
+enum Stage {
+    New,
+    /// It was polled, and counts as running.
+    Polled,
+    Over,
 }
 
 impl Tasks {
@@ -69,12 +81,11 @@ impl Tasks {
         Arc::new_cyclic(|tasks: &Weak<Self>| Self {
             home: HostedHome::new(HostKind::Runtime, tasks.clone()),
             handle,
-            limit,
+            // What the word has room for is more than any memory has.
+            limit: limit.min(i32::MAX as usize),
             on_full,
-            gate: Gate::new(),
+            word: AtomicU64::new(0),
             cancels: AtomicBool::new(false),
-            under_way: AtomicUsize::new(0),
-            running: AtomicUsize::new(0),
             counts: Counts::default(),
             waiting: AtomicUsize::new(0),
             wakers: Mutex::default(),
@@ -139,24 +150,29 @@ impl Tasks {
 
     /// Hands a job to tokio, if there is room, and gives it back else: with the reason, if it is another one.
     fn spawn(self: &Arc<Self>, job: AsyncJob) -> Result<(), (AsyncJob, Option<Reason>)> {
-        let Some(_inside) = self.gate.enter() else {
-            return Err((job, Some(Reason::ShutDown)));
-        };
-        let one_more = |count| (count < self.limit).then_some(count + 1);
-        if self
-            .under_way
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more)
-            .is_err()
-        {
-            return Err((job, None));
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            if word & CLOSED != 0 {
+                return Err((job, Some(Reason::ShutDown)));
+            }
+            if under_way(word) >= self.limit {
+                return Err((job, None));
+            }
+            let next = word + UNDER_WAY;
+            match self
+                .word
+                .compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst)
+            {
+                Ok(_) => break,
+                Err(seen) => word = seen,
+            }
         }
         // The job's own task notices when a runtime that has ended drops it. It has no other handle.
         drop(self.handle.spawn(UnderWay {
             job,
-            is_started: false,
             place: Place {
                 tasks: Arc::clone(self),
-                ran: None,
+                stage: Stage::New,
             },
         }));
         Ok(())
@@ -184,7 +200,7 @@ impl Tasks {
         if cancels {
             self.cancels.store(true, Ordering::SeqCst);
         }
-        self.gate.close();
+        self.word.fetch_or(CLOSED, Ordering::SeqCst);
         self.tell();
     }
 
@@ -192,7 +208,8 @@ impl Tasks {
     /// passed first.
     pub(crate) fn wait_idle(&self, deadline: Option<Instant>, closed: bool) -> bool {
         self.wait_until(deadline, |tasks| {
-            (!closed || tasks.gate.is_shut()) && tasks.under_way() == 0
+            let word = tasks.word();
+            under_way(word) == 0 && (!closed || word & CLOSED != 0)
         })
     }
 
@@ -203,18 +220,23 @@ impl Tasks {
 
     /// How many jobs are accepted and not over.
     pub(crate) fn under_way(&self) -> usize {
-        self.under_way.load(Ordering::SeqCst)
+        under_way(self.word())
     }
 
     pub(crate) fn add_to(&self, stats: &mut Stats) {
-        let running = self.running.load(Ordering::SeqCst);
-        stats.running += running;
-        stats.queued += self.under_way().saturating_sub(running);
+        let word = self.word();
+        stats.running += running(word);
+        stats.queued += under_way(word) - running(word);
         self.counts.add_to(stats);
     }
 
+    fn word(&self) -> u64 {
+        self.word.load(Ordering::SeqCst)
+    }
+
     fn has_room(&self) -> bool {
-        self.gate.is_closed() || self.under_way() < self.limit
+        let word = self.word();
+        word & CLOSED != 0 || under_way(word) < self.limit
     }
 
     fn wait_until(&self, deadline: Option<Instant>, reached: impl Fn(&Self) -> bool) -> bool {
@@ -273,39 +295,54 @@ impl Future for UnderWay {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        let tasks = &this.place.tasks;
-        if !this.is_started {
-            if tasks.cancels.load(Ordering::SeqCst) {
-                this.job.cancel();
+        let Self { job, place } = self.get_mut();
+        let is_new = matches!(place.stage, Stage::New);
+        if is_new && place.tasks.cancels.load(Ordering::SeqCst) {
+            job.cancel();
+        }
+        match Pin::new(job).poll(context) {
+            Poll::Ready(ran) => {
+                place.end(ran);
+                Poll::Ready(())
             }
-            // Before the task runs, which may look.
-            tasks.running.fetch_add(1, Ordering::SeqCst);
-            this.is_started = true;
+            Poll::Pending => {
+                // What is over after its first poll, as most are, never counts as running.
+                if is_new {
+                    place.tasks.word.fetch_add(RUNNING, Ordering::SeqCst);
+                    place.stage = Stage::Polled;
+                }
+                Poll::Pending
+            }
         }
-        let polled = Pin::new(&mut this.job).poll(context);
-        if let Poll::Ready(ran) = polled {
-            this.place.ran = Some(ran);
-            return Poll::Ready(());
-        }
-        Poll::Pending
     }
 }
 
-// In the order of its fields: the job settles, if it has not, and then its place is given back.
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        if self.is_started {
-            self.place.tasks.running.fetch_sub(1, Ordering::SeqCst);
-        }
+impl Place {
+    /// Gives the place back; the job is settled.
+    fn end(&mut self, ran: Ran) {
+        let place = match self.stage {
+            Stage::New => UNDER_WAY,
+            Stage::Polled => UNDER_WAY + RUNNING,
+            Stage::Over => return,
+        };
+        self.stage = Stage::Over;
+        self.tasks.counts.count_shared(ran);
+        self.tasks.word.fetch_sub(place, Ordering::SeqCst);
+        self.tasks.tell();
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let ran = self.ran.unwrap_or(Ran::Here(Outcome::Failed));
-        self.tasks.counts.count_shared(ran);
-        self.tasks.under_way.fetch_sub(1, Ordering::SeqCst);
-        self.tasks.tell();
+        // A job that was dropped is lost, unless it had been cancelled.
+        self.end(Ran::Here(Outcome::Failed));
     }
+}
+
+fn under_way(word: u64) -> usize {
+    usize::try_from(word % RUNNING).unwrap_or(usize::MAX)
+}
+
+fn running(word: u64) -> usize {
+    usize::try_from((word & !CLOSED) / RUNNING).unwrap_or(usize::MAX)
 }

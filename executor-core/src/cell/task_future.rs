@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     CellRef, JobKey,
-    state::{CLAIMED, DONE, HANDED, Snapshot},
+    state::{CLAIMED, DONE, HANDED, REGISTERING, Snapshot, WAITER},
     waiter::Waiter,
 };
 use crate::{
@@ -174,7 +174,9 @@ impl<T> std::future::Future for TaskFuture<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if !self.is_done() && !self.help() {
             // A future that is polled is not waited for in another way: the new waker replaces.
-            self.cell.unregister(None);
+            if self.cell.snapshot().is(WAITER | REGISTERING) {
+                self.cell.unregister(None);
+            }
             if self.subscribe(cx.waker()) {
                 return Poll::Pending;
             }
