@@ -18,6 +18,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     mem::ManuallyDrop,
+    ops::DerefMut,
     pin::Pin,
     ptr::NonNull,
     sync::PoisonError,
@@ -26,7 +27,7 @@ use std::{
 };
 
 use super::{
-    CURRENT, CellRef, Header, Job, JobKind, Ran,
+    CellRef, Current, Header, Job, JobKind, Ran,
     state::{CANCELLED, FAILED, STOP},
     vtable::{Carries, CarriesChunk, TaskCell, VTable},
     waiter::Waiter,
@@ -154,7 +155,7 @@ where
 
     const ASYNCHRONOUS: Asynchronous = Asynchronous {
         poll: Self::poll,
-        stop_slot: Self::stop_slot,
+        stop_slot: Self::stop_slot_of,
     };
 
     const fn adapt(vtable: VTable) -> VTable {
@@ -168,6 +169,7 @@ where
     const fn adapt_named(vtable: VTable) -> VTable {
         VTable {
             run: Self::run,
+            fail: Self::fail,
             move_task: Self::move_task,
             free: Self::free,
             asynchronous: Some(&Self::ASYNCHRONOUS),
@@ -214,22 +216,15 @@ where
             Err(error) => Err(error),
             Ok(Poll::Pending) => {
                 // SAFETY: passed on from the caller.
-                let slot = unsafe { &Self::of(header).stop_slot };
-                {
-                    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-                    if !slot
-                        .as_ref()
-                        .is_some_and(|old| old.will_wake(context.waker()))
-                    {
-                        *slot = Some(context.waker().clone());
-                    }
-                }
+                unsafe { Self::of(header) }.fill_stop_slot(context.waker());
                 if !is_stopped() {
                     return Poll::Pending;
                 }
                 Err(TaskError::stopped())
             }
         };
+        // SAFETY: passed on from the caller.
+        unsafe { Self::of(header) }.empty_stop_slot();
         let outcome = if output.is_ok() { 0 } else { FAILED };
         // SAFETY: the claimer owns the stage, which holds the work; it is dropped where it is.
         unsafe {
@@ -238,6 +233,31 @@ where
                 .with_mut(|stage| (*stage).output = ManuallyDrop::new(output));
         }
         Poll::Ready(outcome)
+    }
+
+    /// Leaves a waker for whoever asks the task to stop. The old one is dropped with no lock held, and whatever its
+    /// drop does is kept away from the poll.
+    fn fill_stop_slot(&self, waker: &Waker) {
+        let is_there = |old: &Option<Waker>| old.as_ref().is_some_and(|old| old.will_wake(waker));
+        if !is_there(&self.stop_slot()) {
+            let new = waker.clone();
+            let old = self.stop_slot().replace(new);
+            panic::guard(|| drop(old));
+        }
+    }
+
+    /// The task is over: nobody has to be woken any more.
+    fn empty_stop_slot(&self) {
+        let old = self.stop_slot().take();
+        if old.is_some() {
+            panic::guard(|| drop(old));
+        }
+    }
+
+    fn stop_slot(&self) -> impl DerefMut<Target = Option<Waker>> {
+        self.stop_slot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// # Safety
@@ -261,9 +281,20 @@ where
             (None, driven) => {
                 let error = driven.err().unwrap_or_else(TaskError::lost);
                 // SAFETY: the future was not driven to its end, so the work is in the stage still.
-                unsafe { (Self::LOCAL.fail)(header, error) };
+                unsafe { Self::fail(header, error) };
                 FAILED
             }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The stage is the caller's and holds the work; it holds the error afterwards.
+    unsafe fn fail(header: NonNull<Header>, error: TaskError) {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            Self::of(header).empty_stop_slot();
+            (TaskCell::<Work<T, M, F>, ()>::LOCAL.fail)(header, error);
         }
     }
 
@@ -286,7 +317,7 @@ where
     /// # Safety
     ///
     /// Only what `of` needs; the slot lives as long as the cell.
-    unsafe fn stop_slot(header: NonNull<Header>) -> NonNull<Mutex<Option<Waker>>> {
+    unsafe fn stop_slot_of(header: NonNull<Header>) -> NonNull<Mutex<Option<Waker>>> {
         // SAFETY: passed on from the caller.
         NonNull::from(unsafe { &Self::of(header).stop_slot })
     }
@@ -512,10 +543,11 @@ impl Future for AsyncJob {
         let Stage::Claimed(cell) = this.stage else {
             panic!("an async job was polled after it was over");
         };
-        let outer = CURRENT.replace(Some(cell));
-        // SAFETY: claimed, so the stage is ours; it holds the work, since it has not been ready.
-        let polled = unsafe { (this.asynchronous.poll)(cell.0, context) };
-        CURRENT.set(outer);
+        let polled = {
+            let _current = Current::enter(cell);
+            // SAFETY: claimed, so the stage is ours; it holds the work, since it has not been ready.
+            unsafe { (this.asynchronous.poll)(cell.0, context) }
+        };
         let outcome = ready!(polled);
         this.stage = Stage::Over;
         // SAFETY: claimed, the stage holds the output, and the reference is given up once.
@@ -527,8 +559,14 @@ impl Future for AsyncJob {
 impl Drop for AsyncJob {
     fn drop(&mut self) {
         if let Stage::Claimed(cell) = self.stage {
-            // SAFETY: claimed, the work is in the stage, and the reference is given up once.
-            unsafe { cell.fail_claimed(TaskError::lost()) };
+            let outcome = {
+                // What the future drops is still the task's.
+                let _current = Current::enter(cell);
+                // SAFETY: claimed, and the work is in the stage.
+                unsafe { cell.store_error(TaskError::lost()) }
+            };
+            // SAFETY: claimed, the stage holds the error, and the reference is given up once.
+            unsafe { cell.settle(outcome) };
         }
     }
 }

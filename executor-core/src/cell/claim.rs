@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    CURRENT, CellRef, JobKey, Run,
+    CellRef, Current, JobKey, Run,
     state::{CANCELLED, CLAIMED, Cancel, ENCODED, FAILED, FUTURE, Finish, HANDED, WAITER},
     vtable::{Interrupt, Portable},
     waiter::{Callbacks, Waiters},
@@ -115,11 +115,9 @@ impl CellRef {
             unsafe { (self.header().vtable.fail)(self.0, error) };
             return FAILED;
         }
-        let outer = CURRENT.replace(Some(self));
-        // SAFETY: passed on from the caller. `run` does not unwind.
-        let outcome = unsafe { (self.header().vtable.run)(self.0) };
-        CURRENT.set(outer);
-        outcome
+        let _current = Current::enter(self);
+        // SAFETY: passed on from the caller.
+        unsafe { (self.header().vtable.run)(self.0) }
     }
 
     /// Settles a claimed task with an error.

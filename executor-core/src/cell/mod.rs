@@ -109,6 +109,27 @@ impl Extra for () {
     fn settled(self) {}
 }
 
+/// Makes a task the one that this thread is running, until it is dropped.
+pub(crate) struct Current {
+    outer: Option<CellRef>,
+}
+
+impl Current {
+    #[inline]
+    pub(crate) fn enter(cell: CellRef) -> Self {
+        Self {
+            outer: CURRENT.replace(Some(cell)),
+        }
+    }
+}
+
+impl Drop for Current {
+    #[inline]
+    fn drop(&mut self) {
+        CURRENT.set(self.outer);
+    }
+}
+
 impl Header {
     fn new(vtable: &'static VTable, options: Options) -> Self {
         Self {

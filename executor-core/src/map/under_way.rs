@@ -51,10 +51,6 @@ impl<Item, Output> UnderWay<Item, Output> {
     }
 
     pub(super) fn stop_all(&self) {
-        let stop = |future: &ChunkFuture<Item, Output>| {
-            // Where running tasks cannot be signalled they run on, and nobody waits for them.
-            let _unsupported = future.stop(StopLevel::Signal);
-        };
         match self {
             Self::Ordered(queue) => {
                 for (_, pending) in queue {
@@ -135,23 +131,20 @@ impl<Item, Output> UnderWay<Item, Output> {
 
     /// Stops everything; what is not done becomes an error.
     pub(super) fn expire(&mut self) {
-        self.stop_all();
         let error = TaskError::timed_out(Timeout::Wait);
         match self {
             Self::Ordered(queue) => {
                 for (_, pending) in queue {
-                    let is_done = match pending {
-                        Pending::Chunk(future) => future.is_done() && !future.is_cancelled(),
-                        Pending::Refused(_) => true,
-                    };
-                    if !is_done {
+                    if let Pending::Chunk(future) = pending
+                        && !is_kept(future)
+                    {
                         *pending = Pending::Refused(error.clone());
                     }
                 }
             }
             Self::Unordered(set, refused) => {
                 for (len, future) in std::mem::replace(set, Select::new()).into_parts() {
-                    if future.is_done() && !future.is_cancelled() {
+                    if is_kept(&future) {
                         set.push(len, future);
                     } else {
                         refused.push_back((len, error.clone()));
@@ -160,6 +153,20 @@ impl<Item, Output> UnderWay<Item, Output> {
             }
         }
     }
+}
+
+/// Whether a chunk was done by now. If not it is stopped, and how it ends then does not matter any more.
+fn is_kept<Item, Output>(future: &ChunkFuture<Item, Output>) -> bool {
+    let is_done = future.is_done() && !future.is_cancelled();
+    if !is_done {
+        stop(future);
+    }
+    is_done
+}
+
+fn stop<Item, Output>(future: &ChunkFuture<Item, Output>) {
+    // Where running tasks cannot be signalled they run on, and nobody waits for them.
+    let _unsupported = future.stop(StopLevel::Signal);
 }
 
 fn wait<T>(
