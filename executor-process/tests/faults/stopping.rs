@@ -8,8 +8,8 @@ use std::{
 };
 
 use executor_core::{
-    Executor as _, ExecutorExt as _, Future as _, Shutdown, StopLevel, TaskErrorKind, TaskOptions,
-    Timeout,
+    Executor as _, ExecutorExt as _, Future as _, Reason, Shutdown, StopLevel, TaskErrorKind,
+    TaskOptions, Timeout,
 };
 use executor_macros::task;
 use executor_process::{OnCrash, WorkerProgram};
@@ -40,6 +40,11 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
         trials,
         "stopping::kill_during_the_boot",
         kill_during_the_boot,
+    );
+    add(
+        trials,
+        "stopping::kill_of_many_during_the_boot",
+        kill_of_many_during_the_boot,
     );
     add(
         trials,
@@ -195,6 +200,26 @@ fn kill_during_the_boot(bench: &Bench) {
     assert!(!procfs::is_alive(pid));
 }
 
+/// More of them than boots may fail in a row: those that were killed have not failed.
+fn kill_of_many_during_the_boot(bench: &Bench) {
+    let boots = bench.tally("boots");
+    let initializer = bump_and_hold::task(boots.clone(), 0, bench.gate("never"));
+    let pool = bench.builder(8).initializer(initializer).build().unwrap();
+    let queued: Vec<_> = (0..8)
+        .map(|_| pool.submit(own_pid::task()).unwrap())
+        .collect();
+    eventually("eight workers to be starting", || boots.count(0) == 8);
+    pool.shutdown(Shutdown::Kill).unwrap();
+    for queued in queued {
+        let error = settle("a queued task", queued).unwrap_err();
+        assert!(error.is_cancelled(), "{error}");
+    }
+    step("the pool ends");
+    pool.join(None).unwrap();
+    let error = pool.submit(own_pid::task()).unwrap_err();
+    assert!(matches!(error.reason(), Reason::ShutDown), "{error}");
+}
+
 fn timeout_is_not_retried(bench: &Bench) {
     let tally = bench.tally("runs");
     let pool = bench
@@ -221,7 +246,7 @@ fn timeout_is_not_retried(bench: &Bench) {
     assert_eq!(tally.count(7), 1);
 }
 
-#[task(crate = "executor_core")]
+#[task(crate = "executor_core", derive(Clone))]
 fn bump_and_hold(tally: Tally, number: u64, never: Gate) {
     tally.bump(number);
     never.wait();
