@@ -1,14 +1,18 @@
 //! The choice of a backend at run time.
 
-use std::{error::Error, fmt, str::FromStr};
+use std::{env, error::Error, fmt, str::FromStr};
 
 use executor_core::Executor;
 #[cfg(feature = "process")]
 use executor_process::ProcessPoolExecutor;
+#[cfg(feature = "rayon")]
+use executor_rayon::RayonExecutor;
 #[cfg(feature = "threads")]
 use executor_threads::ThreadPoolExecutor;
+#[cfg(feature = "tokio")]
+use executor_tokio::TokioExecutor;
 
-/// A backend, to be chosen at run time: from a command line, say.
+/// A backend, to be chosen at run time: from a command line, say, or [by a variable](Self::from_env).
 ///
 /// Only the backends whose features are enabled have a variant.
 ///
@@ -36,11 +40,20 @@ pub enum Backend {
     /// The program calls [`init`](crate::init()) first in its `main`.
     #[cfg(feature = "process")]
     Process,
+    /// Rayon's threads, in a pool of the executor's own: [`RayonExecutor`]. Feature `rayon`.
+    #[cfg(feature = "rayon")]
+    Rayon,
+    /// A tokio runtime of the executor's own: [`TokioExecutor`]. Feature `tokio`.
+    #[cfg(feature = "tokio")]
+    Tokio,
 }
 
 /// The names of all backends, also of those that are not in this build. A backend's name is also
 /// the name of its feature.
-const KNOWN: &[&str] = &["threads", "process"];
+const KNOWN: &[&str] = &["threads", "process", "rayon", "tokio"];
+
+/// What [`Backend::from_env`] reads.
+const VARIABLE: &str = "CONCURRENT_FUTURES_BACKEND";
 
 impl Backend {
     /// The backends of this build.
@@ -49,7 +62,50 @@ impl Backend {
         Self::Threads,
         #[cfg(feature = "process")]
         Self::Process,
+        #[cfg(feature = "rayon")]
+        Self::Rayon,
+        #[cfg(feature = "tokio")]
+        Self::Tokio,
     ];
+
+    /// The backend that whoever started the program asks for: the variable `CONCURRENT_FUTURES_BACKEND` has
+    /// its [name](Self::name). `None` if it is not set, or empty.
+    ///
+    /// A program reads it where it wants to; nothing in this library does so by itself.
+    ///
+    /// ```
+    /// use concurrent_futures::{Backend, prelude::*};
+    ///
+    /// # #[cfg(feature = "threads")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let backend = Backend::from_env()?.unwrap_or(DefaultExecutor::BACKEND);
+    /// let executor = backend.open(4)?;
+    /// # assert_eq!(executor.capabilities().workers, 4);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "threads"))]
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the variable names a backend that is not in this build, or none at all. Who misspells a name shall
+    /// know, and not get another backend.
+    pub fn from_env() -> Result<Option<Self>, UnknownBackend> {
+        let Some(value) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
+            return Ok(None);
+        };
+        match value.to_str().and_then(Self::find) {
+            Some(backend) => Ok(Some(backend)),
+            None => Err(UnknownBackend {
+                name: value.to_string_lossy().into_owned(),
+                origin: match value.to_str() {
+                    Some(_) => Origin::Variable,
+                    None => Origin::VariableNotUnicode,
+                },
+            }),
+        }
+    }
 
     /// The name that `parse` understands, which is also the name of the feature.
     #[must_use]
@@ -59,6 +115,10 @@ impl Backend {
             Self::Threads => "threads",
             #[cfg(feature = "process")]
             Self::Process => "process",
+            #[cfg(feature = "rayon")]
+            Self::Rayon => "rayon",
+            #[cfg(feature = "tokio")]
+            Self::Tokio => "tokio",
         }
     }
 
@@ -74,11 +134,25 @@ impl Backend {
             Self::Threads => boxed(self, ThreadPoolExecutor::new(workers)),
             #[cfg(feature = "process")]
             Self::Process => boxed(self, ProcessPoolExecutor::new(workers)),
+            #[cfg(feature = "rayon")]
+            Self::Rayon => boxed(self, RayonExecutor::new(workers)),
+            #[cfg(feature = "tokio")]
+            Self::Tokio => boxed(self, TokioExecutor::new(workers)),
         }
+    }
+
+    fn find(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|backend| backend.name() == name)
     }
 }
 
-#[cfg(any(feature = "process", feature = "threads"))]
+#[cfg(any(
+    feature = "process",
+    feature = "rayon",
+    feature = "threads",
+    feature = "tokio"
+))]
 fn boxed<E: Executor + 'static>(
     backend: Backend,
     built: Result<E, impl Error + Send + Sync + 'static>,
@@ -99,9 +173,9 @@ impl FromStr for Backend {
     type Err = UnknownBackend;
 
     fn from_str(name: &str) -> Result<Self, UnknownBackend> {
-        let found = Self::ALL.iter().find(|backend| backend.name() == name);
-        found.copied().ok_or_else(|| UnknownBackend {
+        Self::find(name).ok_or_else(|| UnknownBackend {
             name: name.to_owned(),
+            origin: Origin::Text,
         })
     }
 }
@@ -110,13 +184,31 @@ impl FromStr for Backend {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownBackend {
     name: String,
+    origin: Origin,
+}
+
+/// Where a name was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Text,
+    Variable,
+    VariableNotUnicode,
 }
 
 impl UnknownBackend {
-    /// The name that was given.
+    /// The name that was given. What is not Unicode in it shows as U+FFFD.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The environment variable that gave the name, if one did.
+    #[must_use]
+    pub const fn variable(&self) -> Option<&'static str> {
+        match self.origin {
+            Origin::Text => None,
+            Origin::Variable | Origin::VariableNotUnicode => Some(VARIABLE),
+        }
     }
 
     /// The feature of this crate that would bring a backend of this name.
@@ -128,8 +220,14 @@ impl UnknownBackend {
 
 impl fmt::Display for UnknownBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name } = self;
+        let Self { name, origin } = self;
+        if let Some(variable) = self.variable() {
+            write!(f, "{variable}: ")?;
+        }
         match self.missing_feature() {
+            _ if *origin == Origin::VariableNotUnicode => {
+                write!(f, "the name `{name}` is not Unicode")?
+            }
             Some(feature) => write!(
                 f,
                 "the backend `{name}` is not in this build: enable the feature `{feature}` of \
@@ -163,7 +261,12 @@ enum Cause {
     /// No workers were asked for.
     NoWorkers,
     /// The backend's own error.
-    #[cfg(any(feature = "process", feature = "threads"))]
+    #[cfg(any(
+        feature = "process",
+        feature = "rayon",
+        feature = "threads",
+        feature = "tokio"
+    ))]
     Refused(Box<dyn Error + Send + Sync>),
 }
 
@@ -187,7 +290,12 @@ impl OpenError {
         }
     }
 
-    #[cfg(any(feature = "process", feature = "threads"))]
+    #[cfg(any(
+        feature = "process",
+        feature = "rayon",
+        feature = "threads",
+        feature = "tokio"
+    ))]
     pub(crate) fn refused(
         backend: Backend,
         error: impl Into<Box<dyn Error + Send + Sync>>,
@@ -206,7 +314,12 @@ impl fmt::Display for OpenError {
         write!(f, "cannot start the backend `{}`: ", self.backend)?;
         match &self.cause {
             Cause::NoWorkers => f.write_str("0 workers were asked for, and it needs at least 1"),
-            #[cfg(any(feature = "process", feature = "threads"))]
+            #[cfg(any(
+                feature = "process",
+                feature = "rayon",
+                feature = "threads",
+                feature = "tokio"
+            ))]
             Cause::Refused(error) => error.fmt(f),
         }
     }
@@ -216,7 +329,12 @@ impl Error for OpenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.cause {
             Cause::NoWorkers => None,
-            #[cfg(any(feature = "process", feature = "threads"))]
+            #[cfg(any(
+                feature = "process",
+                feature = "rayon",
+                feature = "threads",
+                feature = "tokio"
+            ))]
             Cause::Refused(error) => Some(&**error),
         }
     }

@@ -1,14 +1,48 @@
-use std::{error::Error, time::Instant};
+use std::{error::Error, task::Waker, time::Instant};
 
 use executor_core::{
-    Admission, Capabilities, Executor, Job, JoinError, Rejected, Shutdown, Stats, Unsupported,
+    Admission, Capabilities, Executor, Job, JobKind, JoinError, Rejected, Shutdown, Stats,
+    Unsupported,
 };
-#[cfg(feature = "default-process")]
-use executor_process::ProcessPoolExecutor as Inner;
-#[cfg(not(feature = "default-process"))]
-use executor_threads::ThreadPoolExecutor as Inner;
 
+use self::chosen::{BACKEND, Inner};
 use crate::{Backend, OpenError};
+
+// Where two are chosen, the one error that says so is enough: here the first one wins.
+#[cfg(feature = "default-process")]
+mod chosen {
+    pub(super) use executor_process::ProcessPoolExecutor as Inner;
+
+    pub(super) const BACKEND: crate::Backend = crate::Backend::Process;
+}
+
+#[cfg(all(feature = "default-rayon", not(feature = "default-process")))]
+mod chosen {
+    pub(super) use executor_rayon::RayonExecutor as Inner;
+
+    pub(super) const BACKEND: crate::Backend = crate::Backend::Rayon;
+}
+
+#[cfg(all(
+    feature = "default-tokio",
+    not(any(feature = "default-process", feature = "default-rayon"))
+))]
+mod chosen {
+    pub(super) use executor_tokio::TokioExecutor as Inner;
+
+    pub(super) const BACKEND: crate::Backend = crate::Backend::Tokio;
+}
+
+#[cfg(not(any(
+    feature = "default-process",
+    feature = "default-rayon",
+    feature = "default-tokio"
+)))]
+mod chosen {
+    pub(super) use executor_threads::ThreadPoolExecutor as Inner;
+
+    pub(super) const BACKEND: crate::Backend = crate::Backend::Threads;
+}
 
 /// The executor of a program that does not care which: a thread pool, unless the program chose another
 /// one.
@@ -18,9 +52,21 @@ use crate::{Backend, OpenError};
 /// backend without changing a line. Where closures are wanted, name the backend:
 /// [`ThreadPoolExecutor`](crate::ThreadPoolExecutor).
 ///
-/// The feature `default-process` makes it a process pool. That is a choice for the program as a whole,
-/// so only its own `Cargo.toml` should make it, never that of a library; and the program calls
+/// One of these features chooses it, and turns its backend on:
+///
+/// | feature | it is |
+/// |---|---|
+/// | none of these | a thread pool, if the feature `threads` is on |
+/// | `default-threads` | a thread pool |
+/// | `default-process` | a process pool |
+/// | `default-rayon` | a rayon pool of its own |
+/// | `default-tokio` | a tokio runtime of its own |
+///
+/// That is a choice for the program as a whole, so only its own `Cargo.toml` should make it, never that of
+/// a library; two of them in one build are an error. A program that may become a process pool calls
 /// [`init`](crate::init()) first in its `main`, which is good practice with any backend.
+///
+/// Nothing but these features changes it: the variable that [`Backend::from_env`] reads does not.
 ///
 /// Clones share the workers. Dropping the last one finishes what was accepted and joins the workers.
 ///
@@ -46,11 +92,7 @@ pub struct DefaultExecutor {
 
 impl DefaultExecutor {
     /// Which backend it is.
-    #[cfg(feature = "default-process")]
-    pub const BACKEND: Backend = Backend::Process;
-    /// Which backend it is.
-    #[cfg(not(feature = "default-process"))]
-    pub const BACKEND: Backend = Backend::Threads;
+    pub const BACKEND: Backend = BACKEND;
 
     /// An executor with a worker for each processor that this process may use.
     ///
@@ -100,5 +142,9 @@ impl Executor for DefaultExecutor {
 
     fn stats(&self) -> Stats {
         self.inner.stats()
+    }
+
+    fn when_room(&self, kind: JobKind, waker: &Waker) -> bool {
+        self.inner.when_room(kind, waker)
     }
 }

@@ -17,12 +17,16 @@
 //! # fn main() {}
 //! ```
 
-#[cfg(any(feature = "default-process", feature = "threads"))]
+#[cfg(feature = "_default-executor")]
 pub use crate::DefaultExecutor;
 #[cfg(feature = "process")]
 pub use crate::ProcessPoolExecutor;
+#[cfg(feature = "rayon")]
+pub use crate::RayonExecutor;
 #[cfg(feature = "threads")]
 pub use crate::ThreadPoolExecutor;
+#[cfg(feature = "tokio")]
+pub use crate::TokioExecutor;
 pub use crate::{
     Backend, Executor, ExecutorExt, Future as _, LocalExecutor, LocalExecutorExt, PortableTask,
     ReturnWhen, Shutdown, StopLevel, SubmitError, Task, TaskError, TaskFuture, TaskOptions,

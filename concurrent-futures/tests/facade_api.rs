@@ -40,7 +40,7 @@ fn the_error_names_the_value_and_what_is_allowed() {
 
 #[test]
 fn the_error_names_the_feature_of_a_backend_that_is_off() {
-    for name in ["threads", "process"] {
+    for name in ["threads", "process", "rayon", "tokio"] {
         if Backend::ALL.iter().any(|backend| backend.name() == name) {
             continue;
         }
@@ -61,6 +61,8 @@ fn a_build_has_the_backends_of_its_features() {
     let enabled = [
         ("threads", cfg!(feature = "threads")),
         ("process", cfg!(feature = "process")),
+        ("rayon", cfg!(feature = "rayon")),
+        ("tokio", cfg!(feature = "tokio")),
     ];
     let enabled = enabled.iter().filter(|(_, is_on)| *is_on);
     assert_eq!(names, enabled.map(|(name, _)| *name).collect::<Vec<_>>());
@@ -89,13 +91,37 @@ fn the_prelude_leaves_the_name_future_alone() {
     let _ = methods_can_be_called::<TaskFuture<()>>;
 }
 
-#[cfg(any(feature = "default-process", feature = "threads"))]
+#[cfg(feature = "_default-executor")]
 mod executors {
-    use concurrent_futures::{Backend, DefaultExecutor, prelude::*};
+    use std::task::Poll;
+
+    use concurrent_futures::{Backend, DefaultExecutor, block_on, context, prelude::*};
 
     #[task]
     fn square(x: u64) -> u64 {
         x * x
+    }
+
+    /// Sleeps once, and is woken.
+    #[task]
+    async fn square_later(x: u64) -> u64 {
+        let mut polls = 0;
+        std::future::poll_fn(|context| {
+            polls += 1;
+            context.waker().wake_by_ref();
+            if polls == 2 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        square(x)
+    }
+
+    #[task]
+    fn worker() -> Option<String> {
+        context::worker_name()
     }
 
     #[test]
@@ -112,6 +138,23 @@ mod executors {
                 .map(Result::unwrap)
                 .sum();
             assert_eq!(sum, 285);
+        }
+    }
+
+    #[test]
+    fn every_backend_runs_async_tasks_and_is_awaited() {
+        let default = DefaultExecutor::with_workers(2).unwrap();
+        let mut executors = vec![Box::new(default) as Box<dyn Executor>];
+        executors.extend(Backend::ALL.iter().map(|backend| backend.open(2).unwrap()));
+        for executor in executors {
+            let sum = block_on(async {
+                let first = executor.submit(square_later::task(3)).unwrap();
+                let second = executor.submit_async(square_later::task(4)).await.unwrap();
+                first.await.unwrap() + second.await.unwrap()
+            });
+            assert_eq!(sum, 25);
+            let squares = executor.map((0..10).map(square_later::task));
+            assert_eq!(squares.map(Result::unwrap).sum::<u64>(), 285);
         }
     }
 
@@ -149,17 +192,28 @@ mod executors {
 
     #[test]
     fn the_default_executor_is_its_backend() {
-        let name = if cfg!(feature = "default-process") {
-            "process"
-        } else {
-            "threads"
-        };
+        let family = [
+            ("process", cfg!(feature = "default-process")),
+            ("rayon", cfg!(feature = "default-rayon")),
+            ("threads", cfg!(feature = "default-threads")),
+            ("tokio", cfg!(feature = "default-tokio")),
+        ];
+        let chosen = family.iter().find(|(_, is_on)| *is_on);
+        let name = chosen.map_or("threads", |(name, _)| name);
         assert_eq!(DefaultExecutor::BACKEND.name(), name);
         let one = DefaultExecutor::with_workers(1).unwrap();
-        assert_eq!(
-            one.capabilities(),
-            DefaultExecutor::BACKEND.open(1).unwrap().capabilities()
-        );
+        let other = DefaultExecutor::BACKEND.open(1).unwrap();
+        assert_eq!(one.capabilities(), other.capabilities());
+        // Some backends can do the same, but each has names of its own for its workers.
+        let name_in = |executor: &dyn Executor| {
+            let name = executor.submit(worker::task()).unwrap().result().unwrap();
+            name.expect("a task runs on a worker")
+        };
+        assert_eq!(name_in(&one), name_in(&other));
+        for backend in Backend::ALL {
+            let is_same = name_in(&one) == name_in(&*backend.open(1).unwrap());
+            assert_eq!(is_same, *backend == DefaultExecutor::BACKEND, "{backend}");
+        }
         let available = std::thread::available_parallelism().unwrap().get();
         assert_eq!(
             DefaultExecutor::new().unwrap().capabilities().workers,
@@ -179,6 +233,58 @@ mod executors {
         assert_eq!(refused.into_task().x, 4);
         let kills = executor.capabilities().kill;
         assert_eq!(executor.shutdown(Shutdown::Kill).is_ok(), kills);
+    }
+
+    /// Without that, `submit_async` would ask again and again.
+    #[cfg(feature = "default-tokio")] // the one that has a bounded queue by default, in this process
+    #[test]
+    fn the_default_executor_says_when_there_is_room() {
+        use std::{
+            pin::pin,
+            sync::{Arc, Barrier, Mutex, mpsc},
+            task::{Context, Wake, Waker},
+        };
+
+        static GATE: Mutex<()> = Mutex::new(());
+
+        static BEGUN: Barrier = Barrier::new(2);
+
+        #[task]
+        fn pass() {
+            drop(GATE.lock());
+        }
+
+        #[task]
+        fn begin() {
+            BEGUN.wait();
+            pass();
+        }
+
+        struct Signal(mpsc::Sender<()>);
+
+        impl Wake for Signal {
+            fn wake(self: Arc<Self>) {
+                self.0.send(()).unwrap();
+            }
+        }
+
+        let executor = DefaultExecutor::with_workers(1).unwrap();
+        let closed = GATE.lock().unwrap();
+        let mut futures = vec![executor.submit(begin::task()).unwrap()];
+        BEGUN.wait(); // and so the only worker takes nothing more
+        while let Ok(future) = executor.try_submit(pass::task()) {
+            futures.push(future);
+        }
+        let (sender, woken) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Signal(sender)));
+        let mut submission = pin!(executor.submit_async(pass::task()));
+        let poll = submission.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+        assert!(woken.try_recv().is_err());
+        drop(closed);
+        woken.recv().unwrap();
+        futures.push(block_on(submission).unwrap());
+        assert!(join_all(futures).iter().all(Result::is_ok));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! The smallest async runtime: one future, on the current thread.
+//! The smallest async runtime: one future, on the current thread; and futures that are not ready at once.
 
 use std::{
-    future::Future,
-    pin::pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -11,7 +11,7 @@ use std::{
     thread::{self, Thread},
 };
 
-use crate::guard;
+use crate::{guard, latch::eventually};
 
 /// Polls `future` until it is ready.
 #[track_caller]
@@ -26,6 +26,56 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         }
         thread::park();
     }
+}
+
+/// Polls `future` once, with the waker that counts.
+pub(crate) fn poll<F: Future + Unpin>(future: &mut F, counting: &Counting) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(&counting.waker()))
+}
+
+/// Polls `future` until it is ready, and after the first time only when it has been woken: who asks for no
+/// more must not be forgotten.
+#[track_caller]
+pub(crate) fn poll_when_woken<F: Future + Unpin>(future: &mut F, counting: &Counting) -> F::Output {
+    let mut seen = counting.woken();
+    loop {
+        if let Poll::Ready(output) = poll(future, counting) {
+            return output;
+        }
+        eventually("a future that is pending to be woken", || {
+            counting.woken() > seen
+        });
+        seen = counting.woken();
+    }
+}
+
+/// Pending this many times, and woken at once each time.
+pub(crate) async fn yields(times: u32) {
+    let mut left = times;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Pending once, and woken by a thread that knows nothing of tasks.
+pub(crate) async fn woken_elsewhere() {
+    let mut is_asleep = false;
+    poll_fn(|context| {
+        if is_asleep {
+            return Poll::Ready(());
+        }
+        is_asleep = true;
+        let waker = context.waker().clone();
+        thread::spawn(move || waker.wake());
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A waker that counts how often it is woken.

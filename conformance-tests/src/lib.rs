@@ -26,6 +26,22 @@
 //! time itself is the point they count in units that `CONFORMANCE_SCALE` multiplies (default 1). So
 //! on a machine that is much slower, such as an emulated one, set it to 5.
 //!
+//! # Async tasks
+//!
+//! Tasks that are futures are tried on every backend: with a runtime ([`Factory::native_async`]) or without
+//! one, where a worker drives each to its end. In a process of its own a task learns that it is to stop when it
+//! runs next; so the trials in which a task ends where it sleeps are for workers of this process.
+//!
+//! Each future of a task is awaited under tokio, in both flavours, under smol and under the executor of the
+//! futures crate. Whether code that runs in tokio may block is tried where the backend can see that
+//! ([`Factory::refuses_blocking_in_async`]); elsewhere it may, at its own risk.
+//!
+//! # Threads of others
+//!
+//! A backend on a pool that belongs to somebody else has workers only while there is work, and how many of them
+//! depends on [`Config::workers`], not on the pool. If all executors of the factory use one pool, it
+//! says so ([`Factory::shared_threads`]).
+//!
 //! # Workers that are processes
 //!
 //! [`Factory::portable`] is for backends that run tasks elsewhere. The trials are the same, but for those
@@ -44,6 +60,7 @@
 
 #![forbid(unsafe_code)]
 
+mod async_tasks;
 mod block_on;
 mod guard;
 mod latch;
@@ -56,6 +73,7 @@ mod model;
 mod planned;
 mod product;
 mod quirks;
+mod runtime;
 mod script;
 mod subject;
 mod surface;

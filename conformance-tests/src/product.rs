@@ -2,12 +2,12 @@
 //! or never; its future is dropped at some moment or kept; it is waited for in one way or another; it
 //! has a callback from before or from after.
 
-use std::{fmt, pin::Pin, task::Context, time::Duration};
+use std::{fmt, time::Duration};
 
 use executor_core::{Future, Outcome, State, TaskError, TaskFuture, as_completed};
 
 use crate::{
-    block_on::{Counting, block_on},
+    block_on::{Counting, block_on, poll},
     guard::step,
     latch::{Tally, eventually},
     laws::{BACKGROUND, Bench, Laws, PENDING},
@@ -146,10 +146,7 @@ fn try_out(bench: &Bench, of: Combination) {
     }
     let counting = Counting::default();
     if of.wait == Wait::Await && !bench.is_deferred() {
-        let waker = counting.waker();
-        let polled =
-            std::future::Future::poll(Pin::new(&mut future), &mut Context::from_waker(&waker));
-        assert!(polled.is_pending(), "{of}");
+        assert!(poll(&mut future, &counting).is_pending(), "{of}");
     }
     if of.cancel == Cancel::Pending {
         assert!(future.cancel(), "{of}");

@@ -1,12 +1,16 @@
 //! What the tasks of a trial do, step by step, as a value: the same on a thread and in another process.
 
-use std::process::{Command, Stdio};
+use std::{
+    process::{Command, Stdio},
+    thread,
+};
 
 use executor_core::context::{self, Stopped};
 use executor_macros::task;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    block_on::yields,
     guard::pass,
     latch::{Gate, Meeting, Notes, Tally, eventually},
     planned,
@@ -19,13 +23,19 @@ pub(crate) fn perform(script: Script) -> u64 {
     script.perform()
 }
 
+/// The same as a future.
+#[task(crate = "executor_core")]
+pub(crate) async fn perform_async(script: Script) -> u64 {
+    script.perform_async().await
+}
+
 /// Runs until it is asked to stop.
 #[task(crate = "executor_core")]
 pub(crate) fn check_loop(started: Gate) -> Result<(), Stopped> {
     started.open();
     loop {
         context::check()?;
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -72,6 +82,8 @@ enum Step {
     Bump(Tally),
     Note(Notes, u32),
     Pass(std::time::Duration),
+    Yield(u32),
+    Await(Gate),
     UntilStopped,
     SawStop,
     Print(String),
@@ -127,6 +139,16 @@ impl Script {
         self.then(Step::Pass(duration))
     }
 
+    /// Gives the other tasks of its runtime this many turns.
+    pub(crate) fn yields(self, times: u32) -> Self {
+        self.then(Step::Yield(times))
+    }
+
+    /// Waits for the gate without blocking its thread.
+    pub(crate) fn awaits(self, gate: &Gate) -> Self {
+        self.then(Step::Await(gate.clone()))
+    }
+
     /// Waits until it is asked to stop.
     pub(crate) fn until_stopped(self) -> Self {
         self.then(Step::UntilStopped)
@@ -163,28 +185,53 @@ impl Script {
         perform::task(self)
     }
 
+    /// The task that does it as a future.
+    pub(crate) fn async_task(self) -> perform_async {
+        perform_async::task(self)
+    }
+
     fn then(mut self, step: Step) -> Self {
         self.steps.push(step);
         self
     }
 
-    fn perform(mut self) -> u64 {
+    fn perform(self) -> u64 {
+        let mut gives = self.gives;
+        for step in self.steps {
+            step.act(&mut gives);
+        }
+        gives
+    }
+
+    async fn perform_async(self) -> u64 {
+        let mut gives = self.gives;
         for step in self.steps {
             match step {
-                Step::Open(gate) => gate.open(),
-                Step::Wait(gate) => gate.wait(),
-                Step::Meet(meeting) => meeting.arrive(),
-                Step::Bump(tally) => tally.bump(),
-                Step::Note(notes, number) => notes.note(number),
-                Step::Pass(duration) => pass(duration),
-                Step::UntilStopped => eventually("the signal", context::stop_requested),
-                Step::SawStop => self.gives = u64::from(context::stop_requested()),
-                Step::Print(line) => eprintln!("{line}"),
-                Step::Panic => planned::boom(),
-                Step::Crash(crash) => crash.happen(),
+                Step::Yield(times) => yields(times).await,
+                Step::Await(gate) => gate.opened().await,
+                step => step.act(&mut gives),
             }
         }
-        self.gives
+        gives
+    }
+}
+
+impl Step {
+    fn act(self, gives: &mut u64) {
+        match self {
+            Self::Open(gate) => gate.open(),
+            Self::Wait(gate) | Self::Await(gate) => gate.wait(),
+            Self::Meet(meeting) => meeting.arrive(),
+            Self::Bump(tally) => tally.bump(),
+            Self::Note(notes, number) => notes.note(number),
+            Self::Pass(duration) => pass(duration),
+            Self::Yield(times) => (0..times).for_each(|_| thread::yield_now()),
+            Self::UntilStopped => eventually("the signal", context::stop_requested),
+            Self::SawStop => *gives = u64::from(context::stop_requested()),
+            Self::Print(line) => eprintln!("{line}"),
+            Self::Panic => planned::boom(),
+            Self::Crash(crash) => crash.happen(),
+        }
     }
 }
 

@@ -94,6 +94,10 @@ pub(crate) struct Offers {
     pub(crate) deferred: bool,
     pub(crate) bounded: bool,
     pub(crate) no_caller_runs: bool,
+    pub(crate) native_async: bool,
+    pub(crate) drop_leaves_async: bool,
+    pub(crate) refuses_blocking_in_async: bool,
+    pub(crate) shared_threads: bool,
     pub(crate) ordered: bool,
     pub(crate) initialized: bool,
     pub(crate) resize: bool,
@@ -255,6 +259,37 @@ impl<E: Executor + Clone + 'static> Factory<E> {
     #[must_use]
     pub const fn no_caller_runs(mut self) -> Self {
         self.offers.no_caller_runs = true;
+        self
+    }
+
+    /// Async tasks do not wait for a worker: a runtime polls them as soon as they are accepted, also while every
+    /// worker is busy.
+    #[must_use]
+    pub const fn native_async(mut self) -> Self {
+        self.offers.native_async = true;
+        self
+    }
+
+    /// The drop of the last handle does not wait for async tasks: they go on by themselves.
+    #[must_use]
+    pub const fn drop_leaves_async(mut self) -> Self {
+        self.offers.drop_leaves_async = true;
+        self
+    }
+
+    /// Blocking waits, and submissions that would block, are refused where an async runtime of tokio's
+    /// runs, since they would hold it up.
+    #[must_use]
+    pub const fn refuses_blocking_in_async(mut self) -> Self {
+        self.offers.refuses_blocking_in_async = true;
+        self
+    }
+
+    /// The executors run tasks on the threads of one pool that they share: a worker of one of them is a worker
+    /// of all. So it may run a task of another one that it waits for, and does not wait for room there.
+    #[must_use]
+    pub const fn shared_threads(mut self) -> Self {
+        self.offers.shared_threads = true;
         self
     }
 

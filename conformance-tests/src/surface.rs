@@ -1,13 +1,15 @@
 //! Everything that users can call, called once on the executor's own type: what an erased executor
 //! does in the other trials, a concrete one does too.
 
-use std::time::Duration;
+use std::{task::Waker, time::Duration};
 
 use executor_core::{
-    Executor, ExecutorExt as _, LocalExecutor, LocalExecutorExt as _, TaskOptions, join,
+    Executor, ExecutorExt as _, JobKind, LocalExecutor, LocalExecutorExt as _, TaskOptions,
+    block_on, join,
 };
 
 use crate::{
+    async_tasks::joined,
     laws::{ANY, Laws, value},
     subject::Config,
     tasks::add,
@@ -39,6 +41,16 @@ pub(crate) fn portable<E: Executor>(executor: &E) {
         ),
         6
     );
+    let submitted = block_on(executor.submit_async(add::task(5, 2)));
+    assert_eq!(value(submitted.expect(accepted)), 7);
+    let future = executor.submit(joined::task(["a".to_owned(), "b".to_owned()], "-"));
+    assert_eq!(value(future.expect(accepted)), "a-b");
+    for kind in [JobKind::Call, JobKind::Future] {
+        assert!(
+            !executor.when_room(kind, Waker::noop()),
+            "there is room now"
+        );
+    }
     let sums = executor.map((0..10).map(|n| add::task(n, n)));
     assert_eq!(sums.map(|sum| sum.expect("a sum")).sum::<u64>(), 90);
     assert!(executor.capabilities().workers > 0);
@@ -55,6 +67,10 @@ pub(crate) fn local<E: LocalExecutor>(executor: &E) {
     assert_eq!(value(within.expect(accepted)), 3);
     let named = executor.spawn_with(TaskOptions::new().with_name("named"), || 4);
     assert_eq!(value(named.expect(accepted)), 4);
+    let submitted = block_on(executor.spawn_async(|| 5));
+    assert_eq!(value(submitted.expect(accepted)), 5);
+    let future = executor.spawn_future(async { 6 });
+    assert_eq!(value(future.expect(accepted)), 6);
     let doubles = executor.map_fn(0..10, |n| 2 * n);
     assert_eq!(
         doubles.map(|double| double.expect("a number")).sum::<u64>(),

@@ -20,9 +20,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, se
 
 use crate::{
     WorkerState,
+    async_tasks::{joined, own_names, yields_then_fails, yields_then_panics_if_odd},
     latch::append,
     planned,
-    script::{Crash, check_loop, facts, perform},
+    script::{Crash, check_loop, facts, perform, perform_async},
 };
 
 /// The sum.
@@ -425,6 +426,11 @@ pub fn register() {
     with::<reversed>();
     with::<count>();
     with::<perform>();
+    with::<perform_async>();
+    with::<joined>();
+    with::<own_names>();
+    with::<yields_then_panics_if_odd>();
+    with::<yields_then_fails>();
     with::<check_loop>();
     with::<facts>();
     with::<initialize>();

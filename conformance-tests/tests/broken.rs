@@ -5,7 +5,7 @@ mod support;
 
 use std::{convert::Infallible, time::Duration};
 
-use conformance_tests::{Check, Factory, checks};
+use conformance_tests::{Check, Config, Factory, checks};
 
 use self::support::{Defect, Pool};
 
@@ -23,6 +23,36 @@ fn a_pool_that_loses_jobs() {
         Defect::LosesJobs,
         "law01_every_accepted_job_settles_exactly_once::return",
     );
+}
+
+#[test]
+fn a_pool_that_loses_async_tasks() {
+    caught(
+        Defect::LosesAsync,
+        "law01_an_async_task_gives_its_value::at_once",
+    );
+}
+
+#[test]
+fn a_pool_that_gives_async_tasks_up_at_an_await() {
+    for trial in [
+        "law01_an_async_task_gives_its_value::after_some_turns_of_others",
+        "law04_a_panic_fails_that_async_task_and_the_worker_lives::after_an_await",
+        "law13_each_future_works_under_any_async_runtime::tokio_multi_thread_many",
+        "law17_map_of_async_tasks_gives_one_result_per_item::in_order",
+    ] {
+        caught(Defect::PollsOnce, trial);
+    }
+}
+
+#[test]
+fn a_pool_that_never_wakes_who_waits_for_room() {
+    let law = "law16_submit_async_waits_for_room_without_blocking";
+    let error = caught(
+        Defect::NeverWakes,
+        &format!("{law}::pending_then_woken_then_submitted"),
+    );
+    assert!(error.contains("the submission to be woken"), "{error}");
 }
 
 #[test]
@@ -196,10 +226,12 @@ fn find(checks: Vec<Check>, trial: &str) -> Check {
 }
 
 fn sound(workers: usize) -> Result<Pool, Infallible> {
-    Ok(Pool::new(workers, Defect::None))
+    Ok(Pool::new(workers, None, Defect::None))
 }
 
 fn factory(defect: Defect) -> Factory<Pool> {
-    Factory::local(move |config| Ok::<_, Infallible>(Pool::new(config.workers, defect)))
+    let build = move |config: &Config| Pool::new(config.workers, config.queue, defect);
+    Factory::local(move |config| Ok::<_, Infallible>(build(config)))
+        .bounded()
         .limit(Duration::from_secs(3))
 }

@@ -45,6 +45,26 @@ pub(crate) fn wait_until_done<F: Future>(future: &F, timeout: Option<Duration>) 
     }
 }
 
+/// Waits until `future` is done, on any thread: for those who have lent what the task uses, and must not go on
+/// before. Where other waits are refused this one holds up others, and ends all the same, since the task runs.
+pub(crate) fn wait_for_borrower<F: Future>(future: &F) {
+    let waker = thread_waker();
+    let mut is_awaited = false;
+    loop {
+        while future.help() {}
+        if !is_awaited {
+            if spin::moment(|| future.is_done()) || !future.subscribe(&waker) {
+                return;
+            }
+            is_awaited = true;
+        }
+        if future.is_done() {
+            return;
+        }
+        sleep(future.expires());
+    }
+}
+
 /// Sleeps until woken, or until `deadline`; false if that passed. May wake without a reason.
 pub(crate) fn sleep(deadline: Option<Instant>) -> bool {
     spin::asleep(|| match deadline {

@@ -9,6 +9,7 @@
 //!   becomes of a job when it is full;
 //! - [`Counts`]: what became of the jobs, for [`Stats`](executor_core::Stats);
 //! - [`runners`]: jobs on threads that belong to somebody else's pool;
+//! - [`contain`]: calls a hook or a destructor that may panic;
 //! - [`OnFull`], [`QueueOrder`], [`BuildError`]: the words of the builders, so that they mean the same
 //!   on each backend.
 
@@ -16,6 +17,7 @@
 
 mod counts;
 mod gate;
+mod panics;
 mod queue;
 pub mod runners;
 mod settings;
@@ -24,6 +26,7 @@ mod sync;
 pub use self::{
     counts::Counts,
     gate::{Gate, Inside},
+    panics::contain,
     queue::{Locked, Own, Pushed, Queue, Stealing, WhenFull},
     settings::{BuildError, OnFull, QueueOrder},
 };

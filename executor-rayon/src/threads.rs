@@ -1,7 +1,8 @@
 //! Whose threads they are, and when they end.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
+    cell::Cell,
+    ptr,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock},
     thread::{self, JoinHandle},
     time::Instant,
@@ -9,7 +10,7 @@ use std::{
 
 use executor_core::HostKind;
 use executor_pool::{
-    BuildError,
+    BuildError, contain,
     runners::{Lender, Runner, Runners},
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -46,6 +47,11 @@ struct Alive {
     handles: Vec<JoinHandle<()>>,
 }
 
+thread_local! {
+    /// The own pool that this thread belongs to, which lives as long as the thread.
+    static POOL: Cell<*const Ends> = const { Cell::new(ptr::null()) };
+}
+
 impl Threads {
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
@@ -77,9 +83,7 @@ impl Lender for Threads {
         match self {
             Self::Global => rayon::current_thread_index().is_some(),
             Self::Shared(pool) => pool.current_thread_index().is_some(),
-            Self::Own(own) => own
-                .with(|pool| pool.current_thread_index().is_some())
-                .unwrap_or(false),
+            Self::Own(own) => own.is_current(),
         }
     }
 
@@ -113,14 +117,10 @@ impl OwnPool {
         }
         // Rayon aborts the process if a hook panics.
         if let Some(hook) = on_start {
-            builder = builder.start_handler(move |index| {
-                drop(catch_unwind(AssertUnwindSafe(|| hook(index))));
-            });
+            builder = builder.start_handler(move |index| contain(|| hook(index)));
         }
         if let Some(hook) = on_stop {
-            builder = builder.exit_handler(move |index| {
-                drop(catch_unwind(AssertUnwindSafe(|| hook(index))));
-            });
+            builder = builder.exit_handler(move |index| contain(|| hook(index)));
         }
         let entered = Arc::clone(&ends);
         let pool = builder
@@ -138,6 +138,12 @@ impl OwnPool {
     fn with<R>(&self, f: impl FnOnce(&ThreadPool) -> R) -> Option<R> {
         let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);
         pool.as_ref().map(f)
+    }
+
+    /// Whether this is one of the threads. That does not change when the pool ends: what jobs have left behind in it
+    /// may still run.
+    fn is_current(&self) -> bool {
+        ptr::eq(POOL.get(), Arc::as_ptr(&self.ends))
     }
 
     /// Ends the threads, once they have nothing to do. They are not waited for.
@@ -168,6 +174,7 @@ impl Ends {
         let mut alive = self.alive();
         let ends = Arc::clone(self);
         let handle = builder.spawn(move || {
+            POOL.set(Arc::as_ptr(&ends));
             // Does not unwind: rayon aborts first.
             rayon_thread.run();
             ends.alive().count -= 1;

@@ -359,6 +359,12 @@ impl Shared {
         let mut stats = Stats::default();
         stats.workers = self.idle.live();
         stats.queued = self.queue.len();
+        if let Queue::Locked(queue) = &self.queue {
+            // What a waiter has run, that waiter has counted.
+            let mut pruned = Stats::default();
+            queue.pruned().add_to(&mut pruned);
+            stats.cancelled += pruned.cancelled;
+        }
         let threads = self.threads();
         for counts in threads.counts.iter().flatten() {
             counts.add_to(&mut stats);

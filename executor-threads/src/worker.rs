@@ -8,8 +8,8 @@ use std::{
     thread,
 };
 
-use executor_core::{Job, JobKey, Ran, Rejected, context, spin};
-use executor_pool::{Counts, Own, Queue};
+use executor_core::{Job, JobKey, Outcome, Ran, Rejected, context, spin};
+use executor_pool::{Counts, Own, Queue, contain};
 
 use crate::{
     idle::Slept,
@@ -77,7 +77,15 @@ pub(crate) fn has_own_children() -> bool {
 }
 
 fn reclaim(key: JobKey) -> Option<Job> {
-    WORKER.with(|cell| cell.get()?.own.as_ref()?.reclaim(key))
+    WORKER.with(|cell| {
+        let Worker { own, counts, .. } = cell.get()?;
+        own.as_ref()?.reclaim_with(key, |outcome| {
+            // What a waiter has run, that waiter has counted.
+            if outcome == Outcome::Cancelled {
+                counts.count(Ran::Cancelled);
+            }
+        })
+    })
 }
 
 fn helped(ran: Ran) {
@@ -108,10 +116,10 @@ impl Worker {
         let guard = context.enter();
         self.work();
         if let Some(hook) = &settings.on_stop {
-            // A panic here was printed by the panic hook; the worker is at its end anyway.
-            drop(catch_unwind(AssertUnwindSafe(|| hook(self.index))));
+            contain(|| hook(self.index));
         }
-        drop(guard);
+        // The state, which may have a destructor, goes with it.
+        contain(|| drop(guard));
         self.end();
     }
 
@@ -165,6 +173,9 @@ impl Worker {
                 }
                 self.run(job);
                 while let Some(job) = self.next() {
+                    if self.own.as_ref().is_some_and(Own::takes_batch) {
+                        self.notify();
+                    }
                     self.run(job);
                 }
                 idle.start_search();

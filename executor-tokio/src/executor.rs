@@ -117,7 +117,7 @@ impl TokioExecutor {
     pub fn wait_idle(&self, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let Last { calls, tasks, .. } = &*self.handle;
-        if probe::is_async() {
+        if self.handle.must_not_wait() {
             return false;
         }
         // What is called may spawn futures, and the other way round.
@@ -170,7 +170,7 @@ impl Executor for TokioExecutor {
     }
 
     fn join(&self, deadline: Option<Instant>) -> Result<(), JoinError> {
-        if probe::is_async() {
+        if self.handle.must_not_wait() {
             return Err(JoinError::would_deadlock());
         }
         self.handle.join(deadline)
@@ -211,8 +211,19 @@ impl Last {
         }
         if let Some(runtime) = &self.runtime {
             runtime.end();
+            if !runtime.join(deadline) {
+                return Err(JoinError::still_running(1));
+            }
         }
         Ok(())
+    }
+
+    /// Whether what it would wait for here may wait for this thread. Workers are known by the calls.
+    fn must_not_wait(&self) -> bool {
+        let is_idle = || self.calls.wait_idle(Some(Instant::now())) && self.tasks.under_way() == 0;
+        probe::is_async()
+            || self.runtime.as_ref().is_some_and(|own| own.is_current())
+            || (self.tasks.may_end_here() && !is_idle())
     }
 }
 
@@ -229,7 +240,7 @@ impl fmt::Debug for TokioExecutor {
 impl Drop for Last {
     fn drop(&mut self) {
         self.shutdown(Shutdown::Drain);
-        if !probe::is_async() && !self.calls.is_worker() {
+        if !self.must_not_wait() && !self.calls.is_worker() {
             let joined = if self.tasks.may_stand_still() {
                 self.calls.join(None)
             } else {

@@ -17,9 +17,9 @@
 //!
 //! # What it adds to tokio
 //!
-//! `spawn_blocking` cannot be cancelled once it is queued (its handle only pretends to), has a queue without
-//! a bound, and up to 512 threads. Here blocking tasks wait in a queue of ours, with a bound; they can be cancelled
-//! while they do, their number is limited, and the executor can be drained and joined.
+//! The queue of `spawn_blocking` has no bound; up to 512 threads serve it; and what is aborted in it is done only when
+//! its turn comes. Here blocking tasks wait in a queue of ours, with a bound; a cancelled one is done at once, their
+//! number is limited, and the executor can be drained and joined.
 //!
 //! # Two kinds of tasks
 //!

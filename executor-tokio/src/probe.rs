@@ -1,6 +1,12 @@
-//! Whether this thread is one that tokio polls futures on.
+//! What tokio does not say: whether this thread is one that it polls futures on, and whether a runtime is at its end.
 
-use std::task::{Context, Poll, Waker};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
 
 use tokio::{runtime::Handle, task::coop};
 
@@ -31,14 +37,44 @@ pub(crate) fn is_async() -> bool {
     false
 }
 
+/// Whether the runtime has ended, or is about to: it drops what is spawned now, there and then.
+pub(crate) fn is_ending(handle: &Handle) -> bool {
+    /// Says whether it was dropped without being polled.
+    struct Sign {
+        is_polled: bool,
+        was_refused: Arc<AtomicBool>,
+    }
+    impl Drop for Sign {
+        fn drop(&mut self) {
+            if !self.is_polled {
+                self.was_refused.store(true, Ordering::Release);
+            }
+        }
+    }
+    impl Sign {
+        fn poll(mut self) {
+            self.is_polled = true;
+        }
+    }
+    let was_refused = Arc::<AtomicBool>::default();
+    let sign = Sign {
+        is_polled: false,
+        was_refused: Arc::clone(&was_refused),
+    };
+    drop(handle.spawn(async move { sign.poll() }));
+    was_refused.load(Ordering::Acquire)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::{future, sync::mpsc};
+
     use tokio::{
-        runtime::{Builder, Runtime},
+        runtime::{Builder, Handle, Runtime},
         task,
     };
 
-    use super::is_async;
+    use super::{is_async, is_ending};
 
     fn runtimes() -> [Runtime; 2] {
         [
@@ -70,6 +106,29 @@ mod tests {
                 assert!(task::spawn(async { is_async() }).await.unwrap());
                 assert!(is_async());
             });
+        }
+    }
+
+    #[test]
+    fn a_runtime_is_ending_once_it_drops_its_tasks() {
+        struct Asks(Handle, mpsc::Sender<bool>);
+        impl Drop for Asks {
+            fn drop(&mut self) {
+                self.1.send(is_ending(&self.0)).unwrap();
+            }
+        }
+        for runtime in runtimes() {
+            let handle = runtime.handle().clone();
+            assert!(!is_ending(&handle));
+            let (answer, answers) = mpsc::channel();
+            let asks = Asks(handle.clone(), answer);
+            runtime.spawn(async move {
+                future::pending::<()>().await;
+                drop(asks);
+            });
+            drop(runtime);
+            assert!(is_ending(&handle));
+            assert_eq!(answers.recv(), Ok(true));
         }
     }
 

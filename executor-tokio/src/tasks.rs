@@ -118,12 +118,13 @@ impl Tasks {
                 Admission::Within(_) => true,
                 _ => self.on_full == OnFull::Block,
             };
-            let refusal = if waits && probe::is_async() {
+            let refusal = if !waits && self.on_full == OnFull::Reject {
+                Some(full)
+            } else if probe::is_async() {
+                // To run it here takes the thread, too.
                 Some(Reason::BlockingInAsync)
             } else if waits && admission == Admission::Policy && is_worker() {
                 Some(Reason::WouldDeadlock)
-            } else if !waits && self.on_full == OnFull::Reject {
-                Some(full)
             } else {
                 None
             };
@@ -131,8 +132,7 @@ impl Tasks {
                 return Err(Rejected::new(job.into_job(), reason));
             }
             if !waits {
-                self.counts.count_shared(job.into_job().run());
-                return Ok(());
+                return self.run_in_caller(job);
             }
             if let Admission::Within(timeout) = admission {
                 let deadline = *deadline.get_or_insert_with(|| Instant::now().checked_add(timeout));
@@ -176,6 +176,31 @@ impl Tasks {
             },
         }));
         Ok(())
+    }
+
+    /// Runs a job in the caller, which there is no room for.
+    fn run_in_caller(self: &Arc<Self>, job: AsyncJob) -> Result<(), Rejected> {
+        let one_more = |word| (word & CLOSED == 0).then_some(word + UNDER_WAY + RUNNING);
+        let counted = self
+            .word
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
+        if counted.is_err() {
+            return Err(Rejected::new(job.into_job(), Reason::ShutDown));
+        }
+        let mut place = Place {
+            tasks: Arc::clone(self),
+            stage: Stage::Polled,
+        };
+        // With the runtime's timers and sockets, which its own threads look after.
+        let _entered = self.handle.enter();
+        place.end(job.into_job().run());
+        Ok(())
+    }
+
+    /// Whether the runtime may be ending on this thread: then it drops its tasks one after the other, and this may be
+    /// called by the destructor of one of them.
+    pub(crate) fn may_end_here(&self) -> bool {
+        Handle::try_current().is_ok() && probe::is_ending(&self.handle)
     }
 
     /// Has a waker woken when there may be room; false if there is some now.

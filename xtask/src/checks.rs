@@ -1,5 +1,6 @@
 //! The steps of `ci` that are one command each.
 
+use crate::family::FULL;
 use crate::outcome::{Outcome, Verdict};
 use crate::step::Cmd;
 
@@ -12,7 +13,8 @@ pub(crate) fn clippy() -> Outcome<Verdict> {
         .args([
             "--workspace",
             "--all-targets",
-            "--all-features",
+            "--features",
+            FULL,
             "--",
             "-D",
             "warnings",
@@ -23,7 +25,7 @@ pub(crate) fn clippy() -> Outcome<Verdict> {
 /// First as users see it, where a public item must not link to a private one; then all of it.
 pub(crate) fn docs() -> Outcome<Verdict> {
     let doc = Cmd::cargo("doc")
-        .args(["--workspace", "--no-deps", "--all-features"])
+        .args(["--workspace", "--no-deps", "--features", FULL])
         .flags("RUSTDOCFLAGS", "-D warnings");
     doc.run()?;
     doc.arg("--document-private-items").check()
@@ -32,7 +34,7 @@ pub(crate) fn docs() -> Outcome<Verdict> {
 /// Compiles the benchmarks; to run them is a matter of quiet machines, not of CI.
 pub(crate) fn benches() -> Outcome<Verdict> {
     Cmd::cargo("bench")
-        .args(["--workspace", "--all-features", "--bench=*", "--no-run"])
+        .args(["--workspace", "--features", FULL, "--bench=*", "--no-run"])
         .check()
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::outcome::{Failure, Outcome, Verdict};
 use crate::step::step;
-use crate::{checks, cross, dependencies, examples, features, loom, sanitize};
+use crate::{checks, cross, dependencies, examples, features, loom, sanitize, swap};
 
 /// A named check.
 struct Step {
@@ -52,7 +52,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "features",
-        proves: "every set of features builds without a warning",
+        proves: "features build without a warning in any set, and two default executors are refused",
         run: features::run,
     },
     Step {
@@ -67,13 +67,18 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "sanitize",
-        proves: "the core and the pool pass their tests under AddressSanitizer",
+        proves: "the core and the pools of threads pass their tests under AddressSanitizer",
         run: sanitize::address,
     },
     Step {
         name: "examples",
         proves: "the examples run, and sha256 prints what sha256sum prints, on every backend",
         run: examples::run,
+    },
+    Step {
+        name: "swap",
+        proves: "one program prints the same on every default executor, and counts words as wc does",
+        run: swap::run,
     },
     Step {
         name: "benches",

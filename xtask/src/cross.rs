@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::family::FULL;
 use crate::metadata::Metadata;
 use crate::outcome::{Outcome, Verdict};
 use crate::step::Cmd;
@@ -35,7 +36,7 @@ pub(crate) fn run() -> Outcome<Verdict> {
 fn check(target: &str, metadata: &Metadata) -> Outcome {
     let packages = PACKAGES.iter().flat_map(|name| ["--package", name]);
     Cmd::cargo("check")
-        .args(["--quiet", "--all-features", "--target", target])
+        .args(["--quiet", "--features", FULL, "--target", target])
         // the hook before `main` is in a macro, which is compiled where it is used
         .args(["--lib", "--test", "worker_process"])
         .arg("--target-dir")

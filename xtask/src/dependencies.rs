@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::family::FULL;
 use crate::metadata::Metadata;
 use crate::outcome::{Failure, Outcome, Verdict};
 use crate::step::Cmd;
@@ -21,6 +22,8 @@ enum Features {
     All,
     /// With those that come by default.
     Default,
+    /// With this one alone.
+    Only(&'static str),
 }
 
 const ABSENCES: &[Absence] = &[
@@ -33,7 +36,9 @@ const ABSENCES: &[Absence] = &[
             "crossbeam-channel",
             "executor-pool",
             "executor-process",
+            "executor-rayon",
             "executor-threads",
+            "executor-tokio",
             "futures",
             "futures-util",
             "libc",
@@ -47,12 +52,20 @@ const ABSENCES: &[Absence] = &[
         because: "the core knows no backend and no runtime",
     },
     Absence {
+        package: "executor-core",
+        features: Features::Default,
+        absent: &["futures-core"],
+        because: "who wants no streams must not pay for them",
+    },
+    Absence {
         package: "executor-pool",
         features: Features::All,
         absent: &[
             "async-executor",
             "executor-process",
+            "executor-rayon",
             "executor-threads",
+            "executor-tokio",
             "futures",
             "futures-util",
             "rayon",
@@ -69,6 +82,8 @@ const ABSENCES: &[Absence] = &[
         absent: &[
             "async-executor",
             "executor-process",
+            "executor-rayon",
+            "executor-tokio",
             "futures",
             "futures-util",
             "rayon",
@@ -80,18 +95,52 @@ const ABSENCES: &[Absence] = &[
         because: "its peers are for its benchmarks alone",
     },
     Absence {
+        package: "executor-rayon",
+        features: Features::All,
+        absent: &[
+            "executor-process",
+            "executor-threads",
+            "executor-tokio",
+            "futures",
+            "futures-core",
+            "rustix",
+            "tokio",
+        ],
+        because: "it brings rayon and nothing else",
+    },
+    Absence {
+        package: "executor-tokio",
+        features: Features::All,
+        absent: &[
+            "executor-process",
+            "executor-rayon",
+            "executor-threads",
+            "futures",
+            "mio",
+            "rayon",
+            "rayon-core",
+            "rustix",
+            "socket2",
+            "tokio-macros",
+        ],
+        because: "it brings tokio's runtime, and no more of tokio than that",
+    },
+    Absence {
         package: "executor-process",
         features: Features::All,
         absent: &[
             "conformance-tests",
             "executor-macros",
             "executor-pool",
+            "executor-rayon",
             "executor-threads",
+            "executor-tokio",
             "futures",
             "ipc-channel",
             "libc",
             "nix",
             "procspawn",
+            "rayon",
             "tokio",
         ],
         because: "a worker needs the core and the system, and its peers are for its benchmarks alone",
@@ -111,8 +160,60 @@ const ABSENCES: &[Absence] = &[
     Absence {
         package: "concurrent-futures",
         features: Features::Default,
-        absent: &["executor-process", "libc", "linux-raw-sys", "rustix"],
-        because: "who wants threads alone must not pay for processes",
+        absent: &[
+            "executor-process",
+            "executor-rayon",
+            "executor-tokio",
+            "futures-core",
+            "libc",
+            "linux-raw-sys",
+            "rayon",
+            "rayon-core",
+            "rustix",
+            "tokio",
+        ],
+        because: "who wants threads alone must not pay for other backends",
+    },
+    Absence {
+        package: "concurrent-futures",
+        features: Features::Only("process"),
+        absent: &[
+            "crossbeam-deque",
+            "executor-pool",
+            "executor-rayon",
+            "executor-threads",
+            "executor-tokio",
+            "futures-core",
+            "rayon",
+            "tokio",
+        ],
+        because: "who wants processes alone must not pay for other backends",
+    },
+    Absence {
+        package: "concurrent-futures",
+        features: Features::Only("rayon"),
+        absent: &[
+            "executor-process",
+            "executor-threads",
+            "executor-tokio",
+            "futures-core",
+            "rustix",
+            "tokio",
+        ],
+        because: "who wants rayon alone must not pay for other backends",
+    },
+    Absence {
+        package: "concurrent-futures",
+        features: Features::Only("tokio"),
+        absent: &[
+            "executor-process",
+            "executor-rayon",
+            "executor-threads",
+            "rayon",
+            "rayon-core",
+            "rustix",
+        ],
+        because: "who wants tokio alone must not pay for other backends",
     },
     Absence {
         package: "conformance-tests",
@@ -121,7 +222,9 @@ const ABSENCES: &[Absence] = &[
             "concurrent-futures",
             "executor-pool",
             "executor-process",
+            "executor-rayon",
             "executor-threads",
+            "executor-tokio",
         ],
         because: "the suite knows executors by their trait only",
     },
@@ -160,7 +263,7 @@ pub(crate) fn absent() -> Outcome<Verdict> {
             return Err(unwanted(rule, name, "it is a tool of tests and models"));
         }
         println!(
-            "    {}, {} features: {} packages, none of them unwanted",
+            "    {}, {}: {} packages, none of them unwanted",
             rule.package,
             rule.features.name(),
             present.len()
@@ -171,24 +274,26 @@ pub(crate) fn absent() -> Outcome<Verdict> {
 
 fn unwanted(rule: &Absence, name: &str, because: &str) -> Failure {
     let Absence { package, .. } = rule;
-    let features: String = rule.features.arguments().join(" ");
+    let features = rule.features.arguments().join(" ");
     Failure::new(format!("{package} depends on {name}, but {because}")).repeat_with(format!(
         "cargo tree {features} --edges=normal -p {package} -i {name}"
     ))
 }
 
 impl Features {
-    const fn arguments(self) -> &'static [&'static str] {
+    fn arguments(self) -> Vec<&'static str> {
         match self {
-            Self::All => &["--all-features"],
-            Self::Default => &[],
+            Self::All => vec!["--all-features"],
+            Self::Default => Vec::new(),
+            Self::Only(feature) => vec!["--no-default-features", "--features", feature],
         }
     }
 
-    const fn name(self) -> &'static str {
+    fn name(self) -> String {
         match self {
-            Self::All => "all",
-            Self::Default => "default",
+            Self::All => "all features".to_owned(),
+            Self::Default => "default features".to_owned(),
+            Self::Only(feature) => format!("feature {feature} alone"),
         }
     }
 }
@@ -249,7 +354,8 @@ fn build_with(toolchain: &str, metadata: &Metadata) -> Outcome<Verdict> {
             "cargo",
             "check",
             "--lib",
-            "--all-features",
+            "--features",
+            FULL,
             "--target-dir",
         ])
         .arg(metadata.target_for("msrv"))

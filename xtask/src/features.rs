@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::family;
 use crate::metadata::{Metadata, Package};
 use crate::outcome::{Outcome, Verdict};
 use crate::step::Cmd;
@@ -12,20 +13,22 @@ const LIBRARIES: &[&str] = &[
     "executor-pool",
     "executor-threads",
     "executor-process",
-    "concurrent-futures",
+    "executor-rayon",
+    "executor-tokio",
+    family::FACADE,
 ];
 
-/// A crate with more sets than this is checked up to pairs or so, and with everything on.
+/// A crate with more sets than this is checked with none of its features, with each alone, with larger sets as
+/// long as there are few, and with everything on. So any two are seen together, apart, and off.
 const LIMIT: usize = 32;
-
-/// Features that begin so each pick the default of something: no two of them go together.
-const EXCLUSIVE: &str = "default-";
 
 type Set<'a> = BTreeSet<&'a str>;
 
-/// Checks each library with every distinct set of its features.
+/// Checks each library with every distinct set of its features, and that those which exclude each other do.
 pub(crate) fn run() -> Outcome<Verdict> {
     let metadata = Metadata::load()?;
+    family::check_full(&metadata)?;
+    family::check_refusals(&metadata)?;
     for name in LIBRARIES {
         let package = metadata.member(name)?;
         let sets = sets(package);
@@ -55,11 +58,8 @@ fn check(package: &str, set: &Set<'_>) -> Outcome {
 
 /// The sets to check, smallest first, without those that enable the same as an earlier one.
 fn sets(package: &Package) -> Vec<Set<'_>> {
-    let names: Vec<&str> = package
-        .features
-        .keys()
-        .map(String::as_str)
-        .filter(|name| *name != "default")
+    let names: Vec<&str> = family::others(package)
+        .chain(family::members(package))
         .collect();
     let mut sets: Vec<Set<'_>> = vec![Set::new()];
     let mut seen: BTreeSet<Set<'_>> = sets.iter().cloned().collect();
@@ -78,7 +78,7 @@ fn sets(package: &Package) -> Vec<Set<'_>> {
             }
         }
         if sets.len() + next.len() > LIMIT {
-            sets.extend(everything(&names));
+            sets.extend(everything(package));
             break;
         }
         sets.extend(next.iter().cloned());
@@ -87,22 +87,17 @@ fn sets(package: &Package) -> Vec<Set<'_>> {
     sets
 }
 
-/// All features, once with each of those that exclude each other.
-fn everything<'a>(names: &[&'a str]) -> Vec<Set<'a>> {
-    let (exclusive, others): (Vec<&str>, Vec<&str>) =
-        names.iter().partition(|name| name.starts_with(EXCLUSIVE));
-    if exclusive.is_empty() {
-        return vec![others.into_iter().collect()];
-    }
-    let with = |choice: &&'a str| others.iter().copied().chain([*choice]).collect();
-    exclusive.iter().map(with).collect()
+/// All features but those that exclude each other, then once more with each of these.
+fn everything(package: &Package) -> Vec<Set<'_>> {
+    let others = || family::others(package);
+    let mut sets = vec![others().collect()];
+    sets.extend(family::members(package).map(|choice| others().chain([choice]).collect()));
+    sets
 }
 
 fn is_allowed(set: &Set<'_>) -> bool {
-    set.iter()
-        .filter(|name| name.starts_with(EXCLUSIVE))
-        .count()
-        <= 1
+    let family = set.iter().filter(|name| name.starts_with(family::PREFIX));
+    family.count() <= 1
 }
 
 /// The set with all that it implies inside its package.
@@ -127,26 +122,8 @@ mod tests {
     use super::{LIMIT, sets};
     use crate::metadata::Package;
 
-    fn package(features: &[(&str, &[&str])]) -> Package {
-        let owned = |(name, enables): &(&str, &[&str])| {
-            (
-                (*name).to_owned(),
-                enables.iter().map(|name| (*name).to_owned()).collect(),
-            )
-        };
-        Package {
-            name: "p".to_owned(),
-            version: "0.1.0".to_owned(),
-            rust_version: None,
-            folder: "p".into(),
-            published: true,
-            features: features.iter().map(owned).collect(),
-            targets: Vec::new(),
-        }
-    }
-
     fn joined(features: &[(&str, &[&str])]) -> Vec<String> {
-        let package = package(features);
+        let package = Package::with_features("p", features);
         let join = |set: super::Set<'_>| set.into_iter().collect::<Vec<_>>().join("+");
         sets(&package).into_iter().map(join).collect()
     }
@@ -175,9 +152,25 @@ mod tests {
             .iter()
             .map(|name| (name.as_str(), [].as_slice()))
             .collect();
-        let package = package(&features);
+        let package = Package::with_features("p", &features);
         let sets = sets(&package);
         assert!(sets.len() <= LIMIT + 1, "{}", sets.len());
         assert_eq!(sets.last().map(|set| set.len()), Some(12));
+    }
+    #[test]
+    fn many_features_of_which_some_exclude_each_other() {
+        let mut features: Vec<(&str, &[&str])> = ["a", "b", "c", "d", "e", "f", "g"]
+            .map(|name| (name, [].as_slice()))
+            .to_vec();
+        features.extend([("default-x", ["a"].as_slice()), ("default-y", &["b"])]);
+        features.push(("full", &["a", "b", "c", "d", "e", "f", "g"]));
+        let sets = joined(&features);
+        let ends = [
+            "a+b+c+d+e+f+g",
+            "a+b+c+d+default-x+e+f+g",
+            "a+b+c+d+default-y+e+f+g",
+        ];
+        assert_eq!(sets.len(), 1 + 9 + 3);
+        assert_eq!(sets[10..], ends);
     }
 }

@@ -16,13 +16,16 @@ mod ci;
 mod cross;
 mod dependencies;
 mod examples;
+mod family;
 mod features;
+mod files;
 mod loom;
 mod metadata;
 mod outcome;
 mod sanitize;
 mod step;
 mod stress;
+mod swap;
 mod test;
 
 const HELP: &str = "\
@@ -32,7 +35,7 @@ usage: cargo xtask <command>
                          nextest where it is installed unless XTASK_NO_NEXTEST is set
   ci [STEP...]           run the checks that `test` leaves out, or only the named ones
   ci --list              name the steps of `ci`
-  sanitize [KIND]        run the core's and the pool's tests under a sanitizer:
+  sanitize [KIND]        run the tests of the core and of the pools under a sanitizer:
                          address (default), leak or thread
   stress [--rounds N]    run the test binaries N times (default 20) beside busy processes, and
          [--package P]   name the tests that fail in some rounds; P limits it to one package

@@ -34,6 +34,26 @@ pub(crate) struct Package {
 }
 
 impl Package {
+    /// A package that is made up, with these features.
+    #[cfg(test)]
+    pub(crate) fn with_features(name: &str, features: &[(&str, &[&str])]) -> Self {
+        let owned = |(name, enables): &(&str, &[&str])| {
+            (
+                (*name).to_owned(),
+                enables.iter().map(|name| (*name).to_owned()).collect(),
+            )
+        };
+        Self {
+            name: name.to_owned(),
+            version: "0.1.0".to_owned(),
+            rust_version: None,
+            folder: name.into(),
+            published: true,
+            features: features.iter().map(owned).collect(),
+            targets: Vec::new(),
+        }
+    }
+
     /// The names of the targets of a kind: `test`, `bench`, `example`.
     pub(crate) fn targets<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> + 'a {
         let of_kind = move |target: &&(String, String)| target.0 == kind;

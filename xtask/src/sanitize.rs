@@ -1,4 +1,4 @@
-//! The tests of the core and of the thread pool with its parts, built with a sanitizer.
+//! The tests of the core and of the pools of threads with their parts, built with a sanitizer.
 //!
 //! The sanitizers are unstable flags of a stable compiler: `RUSTC_BOOTSTRAP=1` unlocks them, for
 //! this build only. AddressSanitizer looks for leaks as well.
@@ -14,7 +14,13 @@ use crate::outcome::{Failure, Outcome, Verdict};
 use crate::step::{Cmd, step};
 use crate::test::passed;
 
-const PACKAGES: &[&str] = &["executor-core", "executor-pool", "executor-threads"];
+const PACKAGES: &[&str] = &[
+    "executor-core",
+    "executor-pool",
+    "executor-rayon",
+    "executor-threads",
+    "executor-tokio",
+];
 
 /// The only target of ours with all three sanitizers. To name it keeps build scripts and macros
 /// out of the instrumentation, even on that host.

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write as _};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
 use crate::outcome::{Failure, Outcome, Verdict};
@@ -141,6 +141,13 @@ impl Cmd {
             .map_err(|error| self.unusable(&error))?;
         self.judge(output.status)?;
         Ok(output.stdout)
+    }
+
+    /// Runs the command unseen, to whatever end.
+    pub(crate) fn output(&self) -> Outcome<Output> {
+        self.command()
+            .output()
+            .map_err(|error| self.unusable(&error))
     }
 
     /// Whether the command exists and succeeds; says nothing.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::burn::Burners;
+use crate::family;
 use crate::metadata::Metadata;
 use crate::outcome::{Failure, Outcome};
 use crate::step::Cmd;
@@ -129,11 +130,8 @@ fn build(options: &Options) -> Outcome<Vec<Binary>> {
         None => vec!["--workspace"],
     };
     let command = Cmd::cargo("test")
-        .args([
-            "--all-features",
-            "--no-run",
-            "--message-format=json-render-diagnostics",
-        ])
+        .args(["--no-run", "--message-format=json-render-diagnostics"])
+        .args(family::all_of(options.package.as_deref()))
         .args(scope);
     let messages = command.read()?;
     let messages = String::from_utf8_lossy(&messages);

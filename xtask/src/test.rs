@@ -2,6 +2,8 @@
 
 use std::env;
 
+use crate::family::{self, FACADE, FULL};
+use crate::metadata::Metadata;
 use crate::outcome::{Failure, Outcome, Verdict};
 use crate::step::{Cmd, step};
 
@@ -21,7 +23,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     };
 
     println!(
-        "setting up: nothing to do, the tests need only cargo; they start servers and workers themselves"
+        "setting up: nothing to do, the tests need only cargo; they start servers, runtimes and workers themselves"
     );
     let nextest = env::var_os("XTASK_NO_NEXTEST").is_none()
         && Cmd::cargo("nextest").arg("--version").succeeds();
@@ -29,7 +31,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         println!("cargo nextest is not installed, or not wanted: cargo test runs the tests");
         step("tests and doc tests", || cargo_test(selection))?;
         if selection.is_empty() {
-            step("the facade with its default features", default_features)?;
+            step(DEFAULTS, defaults)?;
         }
         return Ok(());
     }
@@ -46,15 +48,27 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     let others = ["-E".to_owned(), others];
     step("tests, each in its own process", || nextest_run(&others))?;
     step("conformance suites", suites)?;
-    step("the facade with its default features", default_features)?;
+    step(DEFAULTS, defaults)?;
     step("doc tests", doc_tests).map(|_| ())
 }
 
-/// With all features its default executor is another one.
-fn default_features() -> Outcome<Verdict> {
-    let command =
-        Cmd::cargo("test").args(["--package", "concurrent-futures", "--test", "facade_api"]);
-    require_tests(&command.run_and_read()?, &command)
+const DEFAULTS: &str = "the facade with its default features, and with each default executor";
+
+/// What depends on the default executor, of which there is one at a time.
+fn defaults() -> Outcome<Verdict> {
+    let metadata = Metadata::load()?;
+    let tests = ["facade_api", "from_env", "swap"].map(|name| ["--test", name]);
+    let command = Cmd::cargo("test")
+        .args(["--package", FACADE])
+        .args(tests.concat());
+    require_tests(&command.run_and_read()?, &command)?;
+    for feature in family::members(metadata.member(FACADE)?) {
+        let command = command
+            .clone()
+            .args(["--no-default-features", "--features", feature]);
+        require_tests(&command.run_and_read()?, &command)?;
+    }
+    Ok(Verdict::Proved)
 }
 
 /// The test targets that are suites: thousands of trials, which take seconds in one process and minutes in
@@ -77,7 +91,7 @@ fn suites() -> Outcome<Verdict> {
     let command = SUITES.iter().fold(Cmd::cargo("test"), |command, suite| {
         command.args(["--test", suite])
     });
-    let command = command.args(["--workspace", "--all-features", "--no-fail-fast"]);
+    let command = command.args(["--workspace", "--features", FULL, "--no-fail-fast"]);
     require_tests(&command.run_and_read()?, &command)
 }
 
@@ -85,7 +99,7 @@ fn suites() -> Outcome<Verdict> {
 // binaries and integration tests, with the examples built, since some tests run them.
 fn nextest_run(selection: &[String]) -> Outcome<Verdict> {
     scoped(Cmd::cargo("nextest").arg("run"), selection)
-        .args(["--all-features", "--no-fail-fast", "--no-tests=fail"])
+        .args(["--no-fail-fast", "--no-tests=fail"])
         .args(selection)
         .check()
 }
@@ -93,26 +107,57 @@ fn nextest_run(selection: &[String]) -> Outcome<Verdict> {
 /// Without nextest one command runs everything, doc tests included.
 fn cargo_test(selection: &[String]) -> Outcome<Verdict> {
     let command = scoped(Cmd::cargo("test"), selection)
-        .args(["--all-features", "--no-fail-fast"])
+        .arg("--no-fail-fast")
         .args(selection);
     require_tests(&command.run_and_read()?, &command)
 }
 
 fn doc_tests() -> Outcome<Verdict> {
-    let command = Cmd::cargo("test").args(["--workspace", "--doc", "--all-features"]);
+    let command = Cmd::cargo("test").args(["--workspace", "--doc", "--features", FULL]);
     require_tests(&command.run_and_read()?, &command)
 }
 
-/// The whole workspace, unless the selection names packages.
+/// The whole workspace, unless the selection names packages; every feature, unless it names some.
 fn scoped(command: Cmd, selection: &[String]) -> Cmd {
-    let names_packages = |argument: &String| {
-        argument.starts_with("-p") || argument.starts_with("--package") || argument == "--workspace"
+    let packages = packages(selection);
+    let command = match &*packages {
+        [] if !selection.iter().any(|argument| argument == "--workspace") => {
+            command.arg("--workspace")
+        }
+        _ => command,
     };
-    if selection.iter().any(names_packages) {
-        command
-    } else {
-        command.arg("--workspace")
+    let names_features = |argument: &String| {
+        let options = [
+            "--features",
+            "-F",
+            "--all-features",
+            "--no-default-features",
+        ];
+        options.iter().any(|option| argument.starts_with(option))
+    };
+    if selection.iter().any(names_features) {
+        return command;
     }
+    // The facade decides, since it has no `--all-features`.
+    let facade = packages.iter().find(|name| **name == FACADE);
+    command.args(family::all_of(facade.or_else(|| packages.first()).copied()))
+}
+
+/// The packages that the arguments select, in any of cargo's ways of writing so.
+fn packages(selection: &[String]) -> Vec<&str> {
+    let mut packages = Vec::new();
+    let mut arguments = selection.iter().map(String::as_str);
+    while let Some(argument) = arguments.next() {
+        if argument == "-p" || argument == "--package" {
+            packages.extend(arguments.next());
+        } else if let Some(name) = argument
+            .strip_prefix("--package=")
+            .or_else(|| argument.strip_prefix("-p"))
+        {
+            packages.push(name.trim_start_matches('='));
+        }
+    }
+    packages
 }
 
 /// A run without a test proves nothing, whatever its exit code.
@@ -136,7 +181,41 @@ pub(crate) fn passed(output: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::passed;
+    use super::{passed, scoped};
+    use crate::step::Cmd;
+
+    fn command(selection: &str) -> String {
+        let selection: Vec<String> = selection.split_whitespace().map(str::to_owned).collect();
+        scoped(Cmd::cargo("test"), &selection).to_string()
+    }
+
+    #[test]
+    fn without_a_package_the_workspace_is_tested() {
+        assert_eq!(
+            command("some_name"),
+            "cargo test --workspace --features full"
+        );
+        assert_eq!(command("--workspace"), "cargo test --features full");
+    }
+
+    #[test]
+    fn the_features_are_those_that_the_packages_have_together() {
+        assert_eq!(command("-p executor-core x"), "cargo test --all-features");
+        for facade in [
+            "-p concurrent-futures",
+            "-pconcurrent-futures",
+            "--package=concurrent-futures",
+            "--package executor-core --package concurrent-futures",
+        ] {
+            assert_eq!(command(facade), "cargo test --features full", "{facade}");
+        }
+    }
+
+    #[test]
+    fn features_that_are_named_are_left_alone() {
+        let selection = "-p concurrent-futures --no-default-features --features default-rayon";
+        assert_eq!(command(selection), "cargo test");
+    }
 
     #[test]
     fn passed_tests_are_summed_over_all_binaries() {

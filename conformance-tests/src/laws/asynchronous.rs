@@ -1,16 +1,12 @@
 //! Law 13, for `await`: each future works under any async runtime.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    thread,
-};
+use std::thread;
 
 use executor_core::{ExecutorExt as _, Future};
 
 use super::{ANY, BACKGROUND, Laws};
 use crate::{
-    block_on::{Counting, block_on},
+    block_on::{Counting, block_on, poll},
     latch::eventually,
     tasks::add,
 };
@@ -118,8 +114,4 @@ pub(crate) fn laws(laws: &mut Laws) {
             assert_eq!(block_on(chain).unwrap(), 22);
             assert_eq!(block_on(pool.number(23).shared()).unwrap(), 23);
         });
-}
-
-fn poll<F: std::future::Future + Unpin>(future: &mut F, counting: &Counting) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(&counting.waker()))
 }

@@ -40,10 +40,10 @@ pub(crate) struct Pool {
     local: Option<Box<dyn LocalExecutor>>,
 }
 
-/// An executor whose workers are busy. When it is dropped they are let go.
+/// An executor whose workers are busy, or whose async task sleeps. When it is dropped they are let go.
 pub(crate) struct Jam {
     // First, so that it opens before the executor is dropped and joins.
-    gate: Gate,
+    pub(crate) gate: Gate,
     pub(crate) pool: Pool,
 }
 
@@ -74,6 +74,11 @@ impl Bench {
     /// Whether a submission to a full queue can run the task itself.
     pub(crate) fn has_caller_runs(&self) -> bool {
         !self.backend.offers.no_caller_runs
+    }
+
+    /// Whether the drop of the last handle waits for async tasks.
+    pub(crate) fn drop_waits_for_async(&self) -> bool {
+        !self.backend.offers.drop_leaves_async
     }
 
     /// The program that is to be killed; for those who need a victim.
@@ -143,6 +148,24 @@ impl Bench {
         let (pool, gate) = (self.pool(1), self.gate("a running task"));
         let future = self.hold(&pool, &gate);
         (pool, gate, future)
+    }
+
+    /// A pool with this many workers, and its async task, which has started and sleeps at an await until the
+    /// jam is opened. It gives what [`hold`](Self::hold) says.
+    pub(crate) fn asleep(&self, workers: usize) -> (Jam, TaskFuture<u64>) {
+        let gate = self.gate("the await of an async task");
+        let pool = self.pool(workers);
+        let jam = Jam { gate, pool };
+        let future = self.sleep(&jam.pool, &jam.gate);
+        (jam, future)
+    }
+
+    /// An async task that has started, and sleeps at an await until the gate is opened.
+    pub(crate) fn sleep(&self, pool: &Pool, gate: &Gate) -> TaskFuture<u64> {
+        let started = self.gate("an async task to start");
+        let future = pool.start_async(script().open(&started).awaits(gate).saw_stop());
+        started.wait();
+        future
     }
 
     /// A gate for tasks.
@@ -282,6 +305,14 @@ impl Pool {
     #[track_caller]
     pub(crate) fn number(&self, number: u64) -> TaskFuture<u64> {
         self.start(script().gives(number).task())
+            .expect("an open pool accepts tasks")
+    }
+
+    /// Starts the script as an async task: submitted, since what is spawned is run by a call.
+    #[track_caller]
+    pub(crate) fn start_async(&self, script: Script) -> TaskFuture<u64> {
+        self.executor
+            .submit(script.async_task())
             .expect("an open pool accepts tasks")
     }
 }

@@ -1,13 +1,11 @@
 //! Law 3: tasks, arguments, outputs and waiters are dropped as soon as they can be.
 
-use std::{pin::Pin, task::Context};
-
 use executor_core::{Future, LocalExecutorExt as _, ReturnWhen, Shutdown, TaskFuture, wait};
 
 use super::{BACKGROUND, BOUNDED, LOCAL, Laws, PENDING, failure, value};
 use crate::{
     OnFull,
-    block_on::Counting,
+    block_on::{Counting, poll},
     guard::step,
     latch::{Gate, Tally, Token},
     planned,
@@ -183,13 +181,7 @@ pub(crate) fn laws(laws: &mut Laws) {
                 let jam = bench.jam();
                 let mut future = jam.number(1);
                 let counting = Counting::default();
-                let waker = counting.waker();
-                let polled = std::future::Future::poll(
-                    Pin::new(&mut future),
-                    &mut Context::from_waker(&waker),
-                );
-                assert!(polled.is_pending());
-                drop(waker);
+                assert!(poll(&mut future, &counting).is_pending());
                 assert_eq!(counting.handles(), 2, "the future holds one");
                 jam.open();
                 future.wait();

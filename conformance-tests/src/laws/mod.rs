@@ -1,7 +1,12 @@
 //! The laws, as trials: who they are for, and what they work with.
 
+mod async_ends;
+mod async_stop;
+mod async_tasks;
+mod async_together;
 mod asynchronous;
 mod bench;
+mod blocking;
 mod context;
 mod crash;
 mod drops;
@@ -12,11 +17,13 @@ mod map;
 mod map_window;
 mod nested;
 mod queue;
+mod runtimes;
 mod scope;
 mod settle;
 mod shapes;
 mod shutdown;
 mod stop;
+mod submit_async;
 mod timeouts;
 mod together;
 mod wait;
@@ -41,6 +48,10 @@ pub(crate) struct Needs {
     remote: bool,
     pending: bool,
     background: bool,
+    queued_async: bool,
+    refuses_blocking: bool,
+    own_threads: bool,
+    shared_threads: bool,
     bounded: bool,
     caller_runs: bool,
     ordered: bool,
@@ -57,6 +68,10 @@ pub(crate) const ANY: Needs = Needs {
     remote: false,
     pending: false,
     background: false,
+    queued_async: false,
+    refuses_blocking: false,
+    own_threads: false,
+    shared_threads: false,
     bounded: false,
     caller_runs: false,
     ordered: false,
@@ -101,6 +116,9 @@ pub(crate) const BOUNDED: Needs = Needs {
     ..BACKGROUND
 };
 
+/// For those that refuse to block an async runtime.
+pub(crate) const REFUSES_BLOCKING: Needs = BACKGROUND.refuses_blocking();
+
 /// For those whose queue can have another order.
 pub(crate) const ORDERED: Needs = Needs {
     ordered: true,
@@ -142,6 +160,38 @@ impl Needs {
         }
     }
 
+    /// And only for those whose async tasks wait for a worker, so that one can be pending.
+    pub(crate) const fn queued_async(self) -> Self {
+        Self {
+            queued_async: true,
+            ..self
+        }
+    }
+
+    /// And only for those whose workers belong to one executor each.
+    pub(crate) const fn own_threads(self) -> Self {
+        Self {
+            own_threads: true,
+            ..self
+        }
+    }
+
+    /// And only for those whose workers may be those of another executor, too.
+    pub(crate) const fn shared_threads(self) -> Self {
+        Self {
+            shared_threads: true,
+            ..self
+        }
+    }
+
+    /// And only for those that refuse to block an async runtime.
+    pub(crate) const fn refuses_blocking(self) -> Self {
+        Self {
+            refuses_blocking: true,
+            ..self
+        }
+    }
+
     /// And only for those who may run a task in the caller, when the queue is full.
     pub(crate) const fn caller_runs(self) -> Self {
         Self {
@@ -165,6 +215,10 @@ impl Needs {
             && (!self.remote || !capabilities.local)
             && (!self.pending || capabilities.background || offers.deferred)
             && (!self.background || capabilities.background)
+            && (!self.queued_async || !offers.native_async)
+            && (!self.refuses_blocking || offers.refuses_blocking_in_async)
+            && (!self.own_threads || !offers.shared_threads)
+            && (!self.shared_threads || offers.shared_threads)
             && (!self.bounded || offers.bounded)
             && (!self.caller_runs || !offers.no_caller_runs)
             && (!self.ordered || offers.ordered)
@@ -196,8 +250,15 @@ pub(crate) fn all() -> Vec<Law> {
         wait::laws,
         timeouts::laws,
         asynchronous::laws,
+        runtimes::laws,
+        async_tasks::laws,
+        async_stop::laws,
+        async_ends::laws,
+        async_together::laws,
         nested::laws,
+        blocking::laws,
         queue::laws,
+        submit_async::laws,
         map::laws,
         map_window::laws,
         flow::laws,

@@ -276,13 +276,13 @@ pub(crate) fn laws(laws: &mut Laws) {
         )
         .case(
             "a_worker_of_another_pool_runs_nothing",
-            BACKGROUND.local(),
+            BACKGROUND.local().own_threads(),
             |bench| {
                 let (a, b) = (bench.local(1), bench.local(1));
                 let thread = || std::thread::current().id();
-                let a_worker = value(a.spawn(thread).unwrap());
-                let ran_on = value(a.spawn(move || value(b.spawn(thread).unwrap())).unwrap());
-                assert_ne!(a_worker, ran_on);
+                let waits = move || (thread(), value(b.spawn(thread).unwrap()));
+                let (waited_on, ran_on) = value(a.spawn(waits).unwrap());
+                assert_ne!(waited_on, ran_on);
             },
         );
 }

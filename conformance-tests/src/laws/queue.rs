@@ -274,7 +274,7 @@ pub(crate) fn laws(laws: &mut Laws) {
         })
         .case(
             "a_worker_of_another_pool_may_wait",
-            BOUNDED.local(),
+            BOUNDED.local().own_threads(),
             |bench| {
                 let jam = full(bench, OnFull::Block);
                 let other = bench.local(1);
@@ -282,6 +282,18 @@ pub(crate) fn laws(laws: &mut Laws) {
                 let future = other.spawn(move || value(number_on(&target, 6))).unwrap();
                 jam.open();
                 assert_eq!(value(future), 6);
+            },
+        )
+        .case(
+            "a_worker_of_another_pool_on_the_same_threads",
+            BOUNDED.local().shared_threads(),
+            |bench| {
+                let jam = full(bench, OnFull::Block);
+                let target = jam.local().clone();
+                let submits = move || target.spawn(|| ()).map_err(|error| error.into_parts().1);
+                let submitted = value(bench.local(1).spawn(submits).unwrap());
+                let reason = submitted.expect_err("there is no room");
+                assert!(matches!(reason, Reason::WouldDeadlock), "{reason}");
             },
         )
         .case("unbounded", BACKGROUND.local(), |bench| {
@@ -298,7 +310,7 @@ pub(crate) fn laws(laws: &mut Laws) {
 }
 
 /// A pool with one worker, which is busy, and one place in its queue, which is taken.
-fn full(bench: &Bench, policy: OnFull) -> Jam {
+pub(super) fn full(bench: &Bench, policy: OnFull) -> Jam {
     let jam = bench.jam_with(&Config::workers(1).with_queue(1, policy));
     drop(jam.number(0));
     jam

@@ -3,14 +3,17 @@
 use std::{
     collections::VecDeque,
     fmt,
+    future::Future as _,
+    pin::Pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
     thread::{self, JoinHandle},
     time::Instant,
 };
 
 use executor_core::{
-    Admission, Capabilities, Executor, Home, Job, JoinError, LocalExecutor, Outcome, Ran, Reason,
-    Rejected, Shutdown, StartedJob, Stats, Unsupported,
+    Admission, Capabilities, Executor, Home, Job, JobKind, JoinError, LocalExecutor, Outcome, Ran,
+    Reason, Rejected, Shutdown, StartedJob, Stats, Unsupported,
     context::{self, Worker},
 };
 
@@ -21,6 +24,10 @@ pub(crate) enum Defect {
     None,
     /// Jobs are accepted and dropped.
     LosesJobs,
+    /// Async tasks are accepted and dropped.
+    LosesAsync,
+    /// Async tasks are polled once, and given up when they are not ready then.
+    PollsOnce,
     /// Jobs are accepted and kept.
     NeverRuns,
     /// The newest job is started first.
@@ -41,6 +48,8 @@ pub(crate) enum Defect {
     JoinsItself,
     /// A worker that is told to cancel what is pending forgets it.
     ForgetsToCancel,
+    /// Who waits for room is told so, and never woken.
+    NeverWakes,
 }
 
 /// A pool of threads: a handle, whose clones share the workers.
@@ -55,6 +64,8 @@ struct Handle {
 struct Shared {
     defect: Defect,
     workers: usize,
+    /// How many jobs may be queued. More are refused, whatever the policy is.
+    bound: Option<usize>,
     home: Home,
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -73,10 +84,11 @@ enum Queued {
 }
 
 impl Pool {
-    pub(crate) fn new(workers: usize, defect: Defect) -> Self {
+    pub(crate) fn new(workers: usize, bound: Option<usize>, defect: Defect) -> Self {
         let shared = Arc::new(Shared {
             defect,
             workers,
+            bound,
             home: Home::new(),
             queue: Mutex::default(),
             changed: Condvar::new(),
@@ -130,6 +142,7 @@ impl Shared {
                 queue.stats.running += 1;
                 drop(queue);
                 let ran = match job {
+                    Queued::Job(job) if self.defect == Defect::PollsOnce => poll_once(job),
                     Queued::Job(job) => job.run(),
                     Queued::Started(job) => Ran::Here(job.run()),
                 };
@@ -171,6 +184,19 @@ impl Shared {
     }
 }
 
+/// Runs a job, and gives it up if it is a future that is not ready at once.
+fn poll_once(job: Job) -> Ran {
+    let mut job = match job.into_async() {
+        Ok(job) => job,
+        Err(job) => return job.run(),
+    };
+    let mut context = Context::from_waker(Waker::noop());
+    match Pin::new(&mut job).poll(&mut context) {
+        Poll::Ready(ran) => ran,
+        Poll::Pending => Ran::Here(Outcome::Failed),
+    }
+}
+
 trait Count {
     fn count(&mut self, ran: Ran);
 }
@@ -187,7 +213,9 @@ impl Count for Stats {
 
 impl Executor for Pool {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::local(self.0.shared.workers)
+        let mut capabilities = Capabilities::local(self.0.shared.workers);
+        capabilities.queue_bound = self.0.shared.bound;
+        capabilities
     }
 
     fn execute(&self, job: Job, _: Admission) -> Result<(), Rejected> {
@@ -200,11 +228,19 @@ impl Executor for Pool {
             }
             return Err(Rejected::new(job, Reason::ShutDown));
         }
+        if let Some(bound) = shared.bound
+            && queue.jobs.len() >= bound
+        {
+            return Err(Rejected::new(job, Reason::Full { bound }));
+        }
         if shared.defect != Defect::ForgetsHome {
             job.bind(shared.home);
         }
         match shared.defect {
-            Defect::LosesJobs => {
+            Defect::LosesAsync if job.kind() == JobKind::Call => {
+                queue.jobs.push_back(Queued::Job(job));
+            }
+            Defect::LosesJobs | Defect::LosesAsync => {
                 drop(queue);
                 drop(job);
             }
@@ -262,6 +298,10 @@ impl Executor for Pool {
                 stats
             }
         }
+    }
+
+    fn when_room(&self, _: JobKind, _: &Waker) -> bool {
+        self.0.shared.defect == Defect::NeverWakes
     }
 }
 

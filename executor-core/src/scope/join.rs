@@ -20,7 +20,7 @@ use std::{
     ptr,
 };
 
-use crate::{Admission, Future as _, LocalExecutor, TaskFuture, cell::Job};
+use crate::{Admission, Future as _, LocalExecutor, TaskFuture, cell::Job, park};
 
 thread_local! {
     static FORKS: Forks = const {
@@ -151,6 +151,8 @@ where
         if future.cancel() {
             return self.call();
         }
+        // Not by `result`, which may be refused: the job uses this frame.
+        park::wait_for_borrower(&future);
         match future.result() {
             Ok(value) => value,
             // SAFETY: the job is done and no longer looks at the frame.
@@ -183,7 +185,7 @@ impl<E: ?Sized, B, RB> Drop for Open<'_, '_, E, B, RB> {
         if let Some(future) = self.0.promoted.take()
             && !future.cancel()
         {
-            future.wait();
+            park::wait_for_borrower(&future);
         }
     }
 }

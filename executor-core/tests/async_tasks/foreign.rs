@@ -33,8 +33,10 @@ impl Drop for Bad {
 /// A job that sleeps for ever, and was polled with a bad waker, of which the job has the last clone.
 fn asleep_with_bad_waker() -> (AsyncJob, executor_core::TaskFuture<()>) {
     let shelf = Shelf::new();
-    let future = shelf.spawn_future(pending::<()>()).unwrap();
-    let mut job = shelf.take_job().into_async().unwrap();
+    let future = shelf
+        .spawn_future(pending::<()>())
+        .expect("a shelf takes all");
+    let mut job = shelf.take_job().into_async().expect("it is a future");
     let waker = Waker::from(Arc::new(Bad));
     let polled = Pin::new(&mut job).poll(&mut Context::from_waker(&waker));
     assert!(polled.is_pending());

@@ -2,7 +2,7 @@
 
 use std::collections::{BinaryHeap, VecDeque};
 
-use executor_core::Job;
+use executor_core::{Job, Outcome};
 
 use crate::QueueOrder;
 
@@ -68,12 +68,17 @@ impl Items {
         }
     }
 
-    /// Drops the shells of jobs that are settled.
-    pub(super) fn prune(&mut self) {
+    /// Drops the shells of jobs that are settled, and says what became of each.
+    pub(super) fn prune(&mut self, mut dropped: impl FnMut(Outcome)) {
+        let mut is_live = |job: &Job| {
+            let outcome = job.outcome();
+            outcome.into_iter().for_each(&mut dropped);
+            outcome.is_none()
+        };
         match self {
-            Self::Fifo(items) => items.retain(|job| !job.is_settled()),
-            Self::Lifo(items) => items.retain(|job| !job.is_settled()),
-            Self::Priority { heap, .. } => heap.retain(|ranked| !ranked.job.is_settled()),
+            Self::Fifo(items) => items.retain(is_live),
+            Self::Lifo(items) => items.retain(is_live),
+            Self::Priority { heap, .. } => heap.retain(|ranked| is_live(&ranked.job)),
         }
     }
 }

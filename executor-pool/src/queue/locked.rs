@@ -25,10 +25,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use executor_core::{Admission, Job, Reason, Rejected};
+use executor_core::{Admission, Job, Ran, Reason, Rejected};
 
 use super::items::Items;
-use crate::{OnFull, QueueOrder};
+use crate::{Counts, OnFull, QueueOrder};
 
 /// The queue with a bound or a strict order.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct Locked {
     not_full: Condvar,
     /// A copy of the number of items, to be read without the lock.
     len: AtomicUsize,
+    /// What became of the shells that were dropped to make room.
+    pruned: Counts,
 }
 
 /// What a push does when the queue is full.
@@ -96,6 +98,7 @@ impl Locked {
             }),
             not_full: Condvar::new(),
             len: AtomicUsize::new(0),
+            pruned: Counts::default(),
         }
     }
 
@@ -142,7 +145,7 @@ impl Locked {
             }
             if state.items.len() >= self.bound {
                 // Cancelled jobs are only shells: they take nobody's room.
-                state.items.prune();
+                self.prune(&mut state);
             }
             if state.items.len() < self.bound {
                 state.items.push(job);
@@ -198,7 +201,7 @@ impl Locked {
         if state.closed || state.items.len() < self.bound {
             return false;
         }
-        state.items.prune();
+        self.prune(&mut state);
         if state.items.len() < self.bound {
             self.publish(&state);
             // The caller may never try again, and others wait for the same room.
@@ -224,6 +227,13 @@ impl Locked {
             self.wake_after_pop(state);
         }
         Some(job)
+    }
+
+    /// What became of the jobs that a full queue has dropped since nobody needed to come to them any more: they had
+    /// been cancelled, or run by a thread that waited for them.
+    #[must_use]
+    pub const fn pruned(&self) -> &Counts {
+        &self.pruned
     }
 
     /// Refuses all pushes from now on, those included that wait for room.
@@ -282,6 +292,13 @@ impl Locked {
 
     fn publish(&self, state: &State) {
         self.len.store(state.items.len(), Ordering::SeqCst);
+    }
+
+    fn prune(&self, state: &mut State) {
+        let pruned = &self.pruned;
+        state
+            .items
+            .prune(|outcome| pruned.count_shared(Ran::Here(outcome)));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

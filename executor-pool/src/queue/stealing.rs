@@ -5,14 +5,17 @@
 //! take the oldest, which stands for the most work. (The usual order of fork-join pools: Blumofe,
 //! Leiserson, 1999.)
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    cell::Cell,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 use crossbeam_utils::CachePadded;
-use executor_core::{Job, JobKey};
+use executor_core::{Job, JobKey, Outcome};
 
 /// How often a worker looks at the injector before its own stack, so that children that keep having
 /// children do not starve what comes from outside.
@@ -40,7 +43,9 @@ pub struct Own {
     inbox: Worker<Job>,
     stack: Worker<Job>,
     deques: Arc<Deques>,
-    tick: std::cell::Cell<usize>,
+    tick: Cell<usize>,
+    /// A batch has come from the injector, of which there is more in the inbox.
+    has_batch: Cell<bool>,
 }
 
 impl Stealing {
@@ -68,7 +73,8 @@ impl Stealing {
             inbox,
             stack,
             deques,
-            tick: std::cell::Cell::new(0),
+            tick: Cell::new(0),
+            has_batch: Cell::new(false),
         }
     }
 
@@ -166,7 +172,11 @@ impl Stealing {
 
     #[inline]
     fn take_injected(&self, own: &Own) -> Option<Job> {
-        until_settled(|| self.injector.steal_batch_and_pop(&own.inbox))
+        let job = until_settled(|| self.injector.steal_batch_and_pop(&own.inbox));
+        if job.is_some() && !own.inbox.is_empty() {
+            own.has_batch.set(true);
+        }
+        job
     }
 }
 
@@ -190,17 +200,33 @@ impl Own {
         self.stack.is_empty()
     }
 
+    /// Whether more has come with the last job than that job, once. While a batch moves from one queue to the other
+    /// it is in none, and a worker that looks then finds nothing and may go to sleep: so others have to be told before
+    /// the first job of it is run.
+    #[inline]
+    pub fn takes_batch(&self) -> bool {
+        self.has_batch.replace(false)
+    }
+
     /// The job with this key, if it is the newest of the stack. Shells above it are dropped.
     #[must_use = "a job that is dropped settles as lost"]
     pub fn reclaim(&self, key: JobKey) -> Option<Job> {
+        self.reclaim_with(key, |_| ())
+    }
+
+    /// As [`reclaim`](Self::reclaim); `dropped` is told what had become of each shell, for backends that count a job
+    /// when they come to its shell.
+    #[must_use = "a job that is dropped settles as lost"]
+    pub fn reclaim_with(&self, key: JobKey, mut dropped: impl FnMut(Outcome)) -> Option<Job> {
         while let Some(job) = self.stack.pop() {
             if job.key() == key {
                 return Some(job);
             }
-            if !job.is_settled() {
+            let Some(outcome) = job.outcome() else {
                 self.stack.push(job);
                 return None;
-            }
+            };
+            dropped(outcome);
         }
         None
     }

@@ -25,6 +25,7 @@
 mod head;
 mod lender;
 mod runner;
+mod state;
 
 use std::{
     any::Any,
@@ -201,10 +202,11 @@ impl Runners {
             Err(full) if admission != Admission::Now => full,
             decided => return decided,
         };
+        // To run the job here takes the thread as well as to wait does.
+        let blocks =
+            matches!(admission, Admission::Within(_)) || self.settings.on_full != OnFull::Reject;
         let job = full.into_parts().0;
-        let waits =
-            matches!(admission, Admission::Within(_)) || self.settings.on_full == OnFull::Block;
-        if waits && self.settings.lender.must_not_block() {
+        if blocks && self.settings.lender.must_not_block() {
             return Err(Rejected::new(job, Reason::BlockingInAsync));
         }
         self.admit(queue, job, admission, self.is_worker())?
@@ -224,6 +226,10 @@ impl Runners {
             return Err(Rejected::new(job, self.refusal()));
         };
         let pushed = queue.admit(job, admission, self.settings.on_full, is_worker);
+        if let Pushed::RunHere(_) = &pushed {
+            // Inside, so that no join ends before the job does.
+            self.watched.fetch_add(1, Ordering::SeqCst);
+        }
         drop(inside);
         match pushed {
             Pushed::Queued => self.notify(),
@@ -288,9 +294,10 @@ impl Runners {
         if self.is_worker() {
             return Err(JoinError::would_deadlock());
         }
-        if self.wait_until(deadline, |runners| {
-            runners.gate.is_shut() && runners.is_quiet()
-        }) {
+        if self.wait_until(deadline, |runners| runners.gate.is_closed())
+            && self.wait_until_shut(deadline)
+            && self.wait_until(deadline, Self::is_quiet)
+        {
             return Ok(());
         }
         Err(JoinError::still_running(
@@ -315,6 +322,9 @@ impl Runners {
             counts.add_to(&mut stats);
         }
         self.rest.add_to(&mut stats);
+        if let Queue::Locked(queue) = &self.queue {
+            queue.pruned().add_to(&mut stats);
+        }
         stats
     }
 
@@ -327,7 +337,13 @@ impl Runners {
     /// On a thread of the pool that has become idle: runs jobs, if there are any, and if there may be one more
     /// runner. See [`Lender::offer`].
     pub fn join_in(self: &Arc<Self>) {
-        if !context::is_task() && !self.queue.is_empty() && self.head.join(self.settings.limit) {
+        if self.queue.is_empty() {
+            return;
+        }
+        if runner::is_refused_here() {
+            // The thread may be free again before the one that was refused first.
+            runner::remember_refused(self);
+        } else if self.head.join(self.settings.limit) {
             Runner::new(Arc::clone(self)).run();
         }
     }
@@ -337,9 +353,7 @@ impl Runners {
     pub fn break_down(&self, cause: &str) {
         self.broken.get_or_init(|| cause.into());
         self.close(Phase::Broken);
-        while !self.gate.is_shut() {
-            thread::yield_now();
-        }
+        self.wait_until_shut(None);
         self.settle_queue();
         self.became_quiet();
     }
@@ -416,9 +430,9 @@ impl Runners {
         }
     }
 
-    /// Runs a job in the caller, which the queue has no room for.
+    /// Runs a job in the caller, which the queue has no room for, and which is watched already.
     fn run_in_caller(&self, job: Job) {
-        self.watched.fetch_add(1, Ordering::SeqCst);
+        let _asks = runner::Asks::new();
         match job.try_run() {
             Ok(ran) => self.rest.count_shared(ran),
             Err(shell) => self.watch(shell),
@@ -453,6 +467,17 @@ impl Runners {
             drop(self.slots());
             self.quiet.notify_all();
         }
+    }
+
+    /// Waits until nobody is inside of the closed gate. Who leaves tells nobody, but does so soon.
+    fn wait_until_shut(&self, deadline: Option<Instant>) -> bool {
+        while !self.gate.is_shut() {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return false;
+            }
+            thread::yield_now();
+        }
+        true
     }
 
     fn wait_until(&self, deadline: Option<Instant>, reached: impl Fn(&Self) -> bool) -> bool {
@@ -525,7 +550,8 @@ impl Host for Runners {
         if !self.settings.lender.is_own_thread() {
             return false;
         }
-        let state = match runner::state(&runners) {
+        let _asks = runner::Asks::new();
+        let state = match state::of(&runners) {
             Ok(state) => state,
             Err(cause) => {
                 self.break_down(&cause);
@@ -537,7 +563,6 @@ impl Host for Runners {
         let ran = run();
         drop(guard);
         self.give_back_slot(slot);
-        runner::ask_for_refused();
         ran
     }
 

@@ -1,11 +1,9 @@
 //! One borrowed thread, for as long as there is something to do.
 
 use std::{
-    any::Any,
     cell::{Cell, RefCell},
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    ptr,
+    marker::PhantomData,
     rc::Rc,
     sync::{Arc, Weak, atomic::Ordering},
     time::{Duration, Instant},
@@ -13,8 +11,8 @@ use std::{
 
 use executor_core::{Job, JobKey, Ran, context, spin};
 
-use super::{Phase, Runners, Slot};
-use crate::Queue;
+use super::{Phase, Runners, Slot, state};
+use crate::{Own, Queue};
 
 /// How many jobs go by between two looks at the clock, and how long it takes until the pool's other work has
 /// its turn.
@@ -34,9 +32,6 @@ struct AtWork {
     slot: Slot,
 }
 
-/// What the initializers of some executors have made on one thread.
-type States = Vec<(Weak<Runners>, Rc<dyn Any>)>;
-
 thread_local! {
     /// The runner whose job this thread runs; there may be others beneath, of other executors, which are
     /// between two jobs.
@@ -44,8 +39,13 @@ thread_local! {
     /// Executors that had to be refused this thread, since it was in the middle of a job.
     static REFUSED: RefCell<Vec<Weak<Runners>>> = const { RefCell::new(Vec::new()) };
     static ANY_REFUSED: Cell<bool> = const { Cell::new(false) };
-    static STATES: RefCell<States> = const { RefCell::new(Vec::new()) };
+    /// How many [`Asks`] this thread is in.
+    static ASKS: Cell<usize> = const { Cell::new(0) };
 }
+
+/// While it exists, this thread may run a job; afterwards it asks anew for the runners that it has had to
+/// refuse meanwhile.
+pub(super) struct Asks(PhantomData<*const ()>);
 
 /// Puts a job on the deque of the runner that this thread is, if it is one of this executor's. The runner does
 /// not leave before that is empty, so that this needs no gate.
@@ -77,7 +77,11 @@ pub(super) fn has_own_children() -> bool {
 }
 
 fn reclaim(key: JobKey) -> Option<Job> {
-    AT_WORK.with_borrow(|at_work| at_work.last()?.slot.own.as_ref()?.reclaim(key))
+    AT_WORK.with_borrow(|at_work| {
+        let Slot { own, counts, .. } = &at_work.last()?.slot;
+        own.as_ref()?
+            .reclaim_with(key, |outcome| counts.count(Ran::Here(outcome)))
+    })
 }
 
 fn reclaimed(ran: Ran) {
@@ -88,9 +92,15 @@ fn reclaimed(ran: Ran) {
     });
 }
 
+/// Whether this thread is in the middle of a job, or of an initializer, after which it asks for what it refuses.
+/// The jobs of other executors that it may be in, such as one that runs them in the caller, end without that.
+pub(super) fn is_refused_here() -> bool {
+    ASKS.get() > 0 && (context::is_task() || state::is_being_made())
+}
+
 /// Asks anew for the runners that were refused this thread, now that it has no job.
-pub(super) fn ask_for_refused() {
-    if !ANY_REFUSED.get() || context::is_task() {
+fn ask_for_refused() {
+    if !ANY_REFUSED.get() || is_refused_here() {
         return;
     }
     ANY_REFUSED.set(false);
@@ -101,7 +111,8 @@ pub(super) fn ask_for_refused() {
     }
 }
 
-fn remember_refused(runners: &Arc<Runners>) {
+/// Has this thread ask for a runner of this executor once it is free.
+pub(super) fn remember_refused(runners: &Arc<Runners>) {
     REFUSED.with_borrow_mut(|refused| {
         if !refused
             .iter()
@@ -111,45 +122,6 @@ fn remember_refused(runners: &Arc<Runners>) {
         }
     });
     ANY_REFUSED.set(true);
-}
-
-/// The state that the executor's initializer has made on this thread, or makes now.
-///
-/// # Errors
-///
-/// What the initializer gives or panics with.
-pub(super) fn state(runners: &Arc<Runners>) -> Result<Option<Rc<dyn Any>>, String> {
-    let Some(initializer) = &runners.settings.initializer else {
-        return Ok(None);
-    };
-    let of_these = |(weak, _): &&(Weak<Runners>, _)| ptr::eq(weak.as_ptr(), Arc::as_ptr(runners));
-    if let Some(state) = STATES.with_borrow(|states| {
-        let found = states.iter().find(of_these);
-        found.map(|(_, state)| Rc::clone(state))
-    }) {
-        return Ok(Some(state));
-    }
-    let made = match catch_unwind(AssertUnwindSafe(|| initializer())) {
-        Ok(Ok(state)) => Rc::from(state),
-        Ok(Err(error)) => return Err(format!("the initializer of a worker failed: {error}")),
-        Err(payload) => {
-            let text = payload.downcast_ref::<&str>().copied();
-            let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-            let text = text.unwrap_or("the panic's payload is not text");
-            return Err(format!("the initializer of a worker panicked: {text}"));
-        }
-    };
-    let old = STATES.with_borrow_mut(|states| {
-        let (live, old) = std::mem::take(states)
-            .into_iter()
-            .partition(|(weak, _)| weak.strong_count() > 0);
-        *states = live;
-        states.push((Arc::downgrade(runners), Rc::clone(&made)));
-        old
-    });
-    // Those of executors that are gone, which may have a destructor.
-    drop::<Vec<_>>(old);
-    Ok(Some(made))
 }
 
 impl Runner {
@@ -168,13 +140,27 @@ impl Runner {
         let Some(runners) = self.runners.take() else {
             return;
         };
-        if context::is_task() {
+        if is_refused_here() {
             runners.head.leave();
             remember_refused(&runners);
             runners.settings.lender.offer(&runners);
             return;
         }
+        let _asks = Asks::new();
         AtWork::enter(runners);
+    }
+}
+
+impl Asks {
+    pub(super) fn new() -> Self {
+        ASKS.set(ASKS.get() + 1);
+        Self(PhantomData)
+    }
+}
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        ASKS.set(ASKS.get() - 1);
         ask_for_refused();
     }
 }
@@ -183,7 +169,10 @@ impl Drop for Runner {
     fn drop(&mut self) {
         if let Some(runners) = self.runners.take() {
             runners.head.leave();
-            runners.break_down("the pool whose threads run the tasks has been shut down");
+            // One that was asked for by a late submitter of a job that somebody else has run since is not missed.
+            if runners.is_open() || !runners.queue.is_empty() {
+                runners.break_down("the pool whose threads run the tasks has been shut down");
+            }
         }
     }
 }
@@ -192,7 +181,7 @@ impl AtWork {
     /// Makes this thread a worker until there is nothing to do.
     fn enter(runners: Arc<Runners>) {
         runners.started.fetch_add(1, Ordering::SeqCst);
-        let state = match state(&runners) {
+        let state = match state::of(&runners) {
             Ok(state) => state,
             Err(cause) => {
                 runners.head.leave();
@@ -230,13 +219,19 @@ impl AtWork {
                 }
                 self.run(job);
                 while let Some(job) = self.next() {
-                    if pace.is_over() {
-                        // Others may have to do what this thread does not get to now.
+                    if self.slot.own.as_ref().is_some_and(Own::takes_batch) {
                         self.runners.notify();
+                    }
+                    self.run(job);
+                    // With no job in hand, for which whatever runs now may wait.
+                    if pace.is_over() {
+                        if !queue.is_empty() {
+                            // Others may have to do what this thread does not get to now.
+                            self.runners.notify();
+                        }
                         self.runners.settings.lender.breathe();
                         pace = Pace::new();
                     }
-                    self.run(job);
                 }
                 head.search();
                 continue;

@@ -4,12 +4,14 @@
 //! latter can be sent to a worker that is another process, where it is the same gate; it works by
 //! looking, every millisecond at the most, which any platform can.
 
+mod gate;
+
 use std::{
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -18,96 +20,13 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error as _};
 
-use crate::guard::{self, Progress};
-
-/// A gate that opens once; clones are the same gate.
-#[derive(Clone)]
-pub(crate) struct Gate {
-    name: Arc<str>,
-    site: Site<(Mutex<bool>, Condvar)>,
-    /// The trial that made the gate.
-    trial: Option<Progress>,
-}
+pub(crate) use self::gate::Gate;
+use crate::guard;
 
 /// Where a latch lives.
 enum Site<M> {
     Memory(Arc<M>),
     File(Arc<Path>),
-}
-
-impl Gate {
-    /// A gate of this process.
-    pub(crate) fn new(name: &str) -> Self {
-        Self::at(name, Site::memory())
-    }
-
-    /// A gate that opens when this file comes to exist.
-    pub(crate) fn file(name: &str, path: PathBuf) -> Self {
-        Self::at(name, Site::File(path.into()))
-    }
-
-    fn at(name: &str, site: Site<(Mutex<bool>, Condvar)>) -> Self {
-        Self {
-            name: name.into(),
-            site,
-            trial: Progress::current(),
-        }
-    }
-
-    pub(crate) fn open(&self) {
-        match &self.site {
-            Site::Memory(gate) => {
-                *gate.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-                gate.1.notify_all();
-            }
-            // Once the trial is over there is no directory, and nobody who waits.
-            Site::File(path) => match File::create(path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    panic!("gate `{}` cannot be opened: {error}", self.name)
-                }
-                _ => {}
-            },
-        }
-    }
-
-    pub(crate) fn is_open(&self) -> bool {
-        match &self.site {
-            Site::Memory(gate) => *gate.0.lock().unwrap_or_else(PoisonError::into_inner),
-            Site::File(path) => path.exists(),
-        }
-    }
-
-    /// Waits until the gate is open.
-    ///
-    /// # Panics
-    ///
-    /// If it stays closed: a trial has failed then, and its tasks must not hang for ever.
-    #[track_caller]
-    pub(crate) fn wait(&self) {
-        guard::step(&self.name);
-        if !self.opens_within(guard::limit()) {
-            let complaint = format!("gate `{}` was never opened", self.name);
-            if let Some(trial) = &self.trial {
-                trial.complain(complaint.clone());
-            }
-            panic!("{complaint}");
-        }
-    }
-
-    pub(crate) fn opens_within(&self, limit: Duration) -> bool {
-        match &self.site {
-            Site::Memory(gate) => {
-                let open = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
-                let waited = gate.1.wait_timeout_while(open, limit, |open| !*open);
-                *waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-            Site::File(path) => {
-                // A worker that outlives its trial must not wait for what cannot come any more.
-                let gone = || path.parent().is_some_and(|directory| !directory.exists());
-                look_until(limit, || path.exists() || gone()) && path.exists()
-            }
-        }
-    }
 }
 
 /// A place where several tasks have to be at the same time.
@@ -268,6 +187,9 @@ pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
     );
 }
 
+/// How long it takes until who waits for a file looks again.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// Looks until the condition holds or the limit has passed: often at first, then each millisecond.
 fn look_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
@@ -277,7 +199,7 @@ fn look_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
             return false;
         }
         thread::park_timeout(pause);
-        pause = (2 * pause).min(Duration::from_millis(1));
+        pause = (2 * pause).min(LOOK);
     }
     true
 }
@@ -326,19 +248,6 @@ impl<M> Serialize for Site<M> {
 impl<'de, M> Deserialize<'de> for Site<M> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         PathBuf::deserialize(deserializer).map(|path| Self::File(path.into()))
-    }
-}
-
-impl Serialize for Gate {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (&*self.name, &self.site).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Gate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (name, site) = <(String, _)>::deserialize(deserializer)?;
-        Ok(Self::at(&name, site))
     }
 }
 

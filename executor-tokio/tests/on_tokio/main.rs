@@ -1,0 +1,12 @@
+//! What calls, futures, waits and ends are like on a runtime that belongs to somebody else. The laws of all executors
+//! are in the conformance suite; here is what only tokio can bring about.
+
+mod ends;
+mod gone;
+mod inside;
+mod polls;
+mod refusals;
+mod room;
+mod stops;
+mod support;
+mod waits;
