@@ -62,7 +62,7 @@ async fn read(path: OsString) -> Result<Option<String>, String> {
 #[task]
 fn count_words(path: String, text: String) -> (String, usize) {
     let words = text.split(|c| matches!(c, ' ' | '\t'..='\r'));
-    (path, words.count())
+    (path, words.filter(|word| !word.is_empty()).count())
 }
 
 pub(crate) fn main() -> ExitCode {

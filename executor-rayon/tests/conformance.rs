@@ -9,9 +9,10 @@ use conformance_tests::{Config, Factory, OnFull, Order};
 use executor_rayon::{BuildError, QueueOrder, RayonBuilder, RayonExecutor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Trials run at the same time, and keep threads busy on purpose: with fewer of them they would keep
-/// each other waiting.
-const THREADS: usize = 256;
+/// As many trials run at the same time as there are processors, each with four workers at the most, of which many keep
+/// busy on purpose: with fewer threads they would keep each other waiting. But all threads of a rayon pool that has
+/// something to do look for it, so that hundreds of them would take the processors from the trials.
+const THREADS: usize = 32;
 
 static SHARED: LazyLock<Arc<ThreadPool>> = LazyLock::new(|| {
     let pool = ThreadPoolBuilder::new().num_threads(THREADS).build();
@@ -29,9 +30,12 @@ fn main() -> ExitCode {
         );
         suite.add(
             "rayon_shared",
-            factory(|builder| builder.pool(Arc::clone(&SHARED))),
+            factory(|builder| builder.pool(Arc::clone(&SHARED))).shared_threads(),
         );
-        suite.add("rayon_global", factory(RayonBuilder::global));
+        suite.add(
+            "rayon_global",
+            factory(RayonBuilder::global).shared_threads(),
+        );
     })
 }
 

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     conformance_tests::main(|suite| {
         suite.add(
             "tokio_current_thread",
-            factory(|builder| builder.handle(CURRENT_THREAD.clone())),
+            factory(|builder| builder.handle(CURRENT_THREAD.clone())).drop_leaves_async(),
         );
         suite.add(
             "tokio_multi_thread",
@@ -41,6 +41,8 @@ fn factory(adjust: fn(TokioBuilder) -> TokioBuilder) -> Factory<TokioExecutor> {
     Factory::local(move |config| build(config, adjust))
         .bounded()
         .ordered()
+        .native_async()
+        .refuses_blocking_in_async()
         .wait_idle(TokioExecutor::wait_idle)
 }
 

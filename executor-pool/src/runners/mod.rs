@@ -343,7 +343,7 @@ impl Runners {
         if runner::is_refused_here() {
             // The thread may be free again before the one that was refused first.
             runner::remember_refused(self);
-        } else if self.head.join(self.settings.limit) {
+        } else if !runner::is_at_work_here(self) && self.head.join(self.settings.limit) {
             Runner::new(Arc::clone(self)).run();
         }
     }

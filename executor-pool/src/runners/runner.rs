@@ -98,6 +98,15 @@ pub(super) fn is_refused_here() -> bool {
     ASKS.get() > 0 && (context::is_task() || state::is_being_made())
 }
 
+/// Whether a runner of this executor is on this thread already, and lets the pool's other work have its turn: a
+/// second one would count as another of those that may be at work, and keep another thread from it.
+pub(super) fn is_at_work_here(runners: &Arc<Runners>) -> bool {
+    AT_WORK.with_borrow(|all| {
+        all.iter()
+            .any(|at_work| Arc::ptr_eq(&at_work.runners, runners))
+    })
+}
+
 /// Asks anew for the runners that were refused this thread, now that it has no job.
 fn ask_for_refused() {
     if !ANY_REFUSED.get() || is_refused_here() {
@@ -135,14 +144,18 @@ impl Runner {
     ///
     /// A thread in the middle of a job of any of these executors is refused: its pool has called this while
     /// that job waits for something, and what came next could need a lock that the job holds. The other
-    /// threads are offered the turn, and this one gets it after the job.
+    /// threads are offered the turn, and this one gets it after the job. So they are if a runner of this
+    /// very executor is on the thread, between two jobs.
     pub fn run(mut self) {
         let Some(runners) = self.runners.take() else {
             return;
         };
-        if is_refused_here() {
+        let in_job = is_refused_here();
+        if in_job || is_at_work_here(&runners) {
             runners.head.leave();
-            remember_refused(&runners);
+            if in_job {
+                remember_refused(&runners);
+            }
             runners.settings.lender.offer(&runners);
             return;
         }

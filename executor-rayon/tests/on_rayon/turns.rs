@@ -136,3 +136,36 @@ fn rayons_work_may_wait_for_the_queue() {
         }
     });
 }
+
+/// A runner that lets rayon have its turn is not given a second one of its own executor on top: together they would
+/// take the places of two threads, and the other thread would have none.
+#[test]
+fn a_runner_is_never_on_top_of_another_one_of_its_executor() {
+    must_end("two jobs that need two threads", || {
+        let pool = pool(2);
+        let executor = RayonExecutor::with_pool(Arc::clone(&pool));
+        for _ in 0..20 {
+            let [is_taken, is_free] = ["the other thread", "its end"].map(Latch::new);
+            let (takes, frees) = (is_taken.clone(), is_free.clone());
+            pool.spawn(move || {
+                takes.open();
+                frees.wait();
+            });
+            is_taken.wait();
+            // Long enough that the only runner lets rayon have its turn, which has one more runner.
+            let mut jobs: Vec<_> = (0..60).map(|_| executor.spawn(work).unwrap()).collect();
+            let both_run = Arc::new(Barrier::new(2));
+            for _ in 0..2 {
+                let (both_run, is_free) = (Arc::clone(&both_run), is_free.clone());
+                let job = executor.spawn(move || {
+                    is_free.open();
+                    both_run.wait();
+                });
+                jobs.push(job.unwrap());
+            }
+            for job in jobs {
+                job.result().unwrap();
+            }
+        }
+    });
+}

@@ -108,7 +108,9 @@ fn the_last_handle_goes_in_async_code() {
                     future.await.unwrap();
                 }
             });
-            until("no thread of the own runtime", || threads_named("t-in-async") == 0);
+            until("no thread of the own runtime", || {
+                threads_named("t-in-async") == 0
+            });
         });
     }
 }
@@ -175,7 +177,10 @@ fn the_last_handle_goes_with_the_last_future() {
             all_succeed(&[future.unwrap().result().unwrap()]);
 
             // And with one that is stopped, and one that is never polled.
-            let Site { executor, runtime: other } = kind.site();
+            let Site {
+                executor,
+                runtime: other,
+            } = kind.site();
             let last = executor.clone();
             let future = executor.spawn_future(async move {
                 tokio::time::sleep(HOUR).await;
@@ -238,7 +243,10 @@ fn a_deadline_ends_a_join_and_nothing_else() {
     for kind in KINDS {
         must_end(format!("{kind:?}"), move || {
             let Site { executor, runtime } = kind.site();
-            assert!(executor.join(soon()).unwrap_err().is_still_running(), "it is open");
+            assert!(
+                executor.join(soon()).unwrap_err().is_still_running(),
+                "it is open"
+            );
             let end = Latch::new("the end of the call");
             let ends = end.clone();
             let call = executor.spawn(move || ends.wait()).unwrap();

@@ -50,7 +50,10 @@ fn accepts_nothing(executor: &TokioExecutor) {
         }
     }
     let broken = executor.spawn(|| ()).unwrap_err().to_string();
-    assert!(broken.contains("the pool whose threads run the tasks"), "{broken}");
+    assert!(
+        broken.contains("the pool whose threads run the tasks"),
+        "{broken}"
+    );
     executor.shutdown(Shutdown::Drain).unwrap();
     executor.join(None).unwrap();
     assert!(executor.wait_idle(None));
@@ -201,7 +204,11 @@ fn submitters_that_wait_for_room_are_let_go() {
     must_end("the submitters", || {
         let runtime = multi_thread(1);
         let builder = TokioExecutor::builder().handle(runtime.handle().clone());
-        let builder = builder.max_workers(1).queue(1).max_async(1).on_full(OnFull::Block);
+        let builder = builder
+            .max_workers(1)
+            .queue(1)
+            .max_async(1)
+            .on_full(OnFull::Block);
         let executor = builder.build().unwrap();
         let (end, all_wait) = (Latch::new("the end of the call"), Arc::new(Barrier::new(4)));
         let [began, ends] = [Latch::new("the call"), end.clone()];
@@ -220,7 +227,10 @@ fn submitters_that_wait_for_room_are_let_go() {
                     all_wait.wait();
                     match i {
                         0 => executor.spawn(|| ()).map(TaskFuture::result).is_ok(),
-                        1 => executor.spawn_future(async {}).map(TaskFuture::result).is_ok(),
+                        1 => executor
+                            .spawn_future(async {})
+                            .map(TaskFuture::result)
+                            .is_ok(),
                         _ => executor_core::block_on(executor.spawn_async(|| ()))
                             .map(TaskFuture::result)
                             .is_ok(),
@@ -267,43 +277,46 @@ fn futures_that_own_the_last_handle() {
 fn other_tasks_that_own_the_last_handle() {
     for runtime in RUNTIMES {
         for with_call in [false, true] {
-            must_end(format!("the end of the runtime, call: {with_call}"), move || {
-                let runtime = runtime();
-                let (began, begins) = mpsc::channel();
-                let futures = runtime.block_on(async {
-                    let executor = TokioExecutor::current().unwrap();
-                    let mut futures = Vec::new();
-                    for _ in 0..5 {
-                        futures.push(executor.spawn_future(pending::<()>()).unwrap());
-                    }
-                    let (never, channel) = mpsc::channel::<()>();
-                    // Dropped after, or before, what the next one waits for.
-                    let holder = async move {
-                        let _never = never;
-                        pending::<()>().await;
-                    };
-                    tokio::spawn(holder);
-                    if with_call {
-                        let call = executor.spawn(move || {
-                            began.send(()).unwrap();
-                            assert!(channel.recv().is_err());
+            must_end(
+                format!("the end of the runtime, call: {with_call}"),
+                move || {
+                    let runtime = runtime();
+                    let (began, begins) = mpsc::channel();
+                    let futures = runtime.block_on(async {
+                        let executor = TokioExecutor::current().unwrap();
+                        let mut futures = Vec::new();
+                        for _ in 0..5 {
+                            futures.push(executor.spawn_future(pending::<()>()).unwrap());
+                        }
+                        let (never, channel) = mpsc::channel::<()>();
+                        // Dropped after, or before, what the next one waits for.
+                        let holder = async move {
+                            let _never = never;
+                            pending::<()>().await;
+                        };
+                        tokio::spawn(holder);
+                        if with_call {
+                            let call = executor.spawn(move || {
+                                began.send(()).unwrap();
+                                assert!(channel.recv().is_err());
+                            });
+                            begins.recv_timeout(LIMIT).unwrap();
+                            drop(call);
+                        }
+                        tokio::spawn(async move {
+                            let future = executor.spawn_future(pending::<()>()).unwrap();
+                            drop(future.await);
+                            drop(executor);
                         });
-                        begins.recv_timeout(LIMIT).unwrap();
-                        drop(call);
-                    }
-                    tokio::spawn(async move {
-                        let future = executor.spawn_future(pending::<()>()).unwrap();
-                        drop(future.await);
-                        drop(executor);
+                        for _ in 0..10 {
+                            tokio::task::yield_now().await;
+                        }
+                        futures
                     });
-                    for _ in 0..10 {
-                        tokio::task::yield_now().await;
-                    }
-                    futures
-                });
-                drop(runtime);
-                are_given_up(futures);
-            });
+                    drop(runtime);
+                    are_given_up(futures);
+                },
+            );
         }
     }
 }
@@ -349,7 +362,11 @@ fn an_end_in_the_middle_of_many_submissions() {
         must_end("the submissions", move || {
             let runtime = runtime();
             let builder = TokioExecutor::builder().handle(runtime.handle().clone());
-            let executor = builder.max_workers(1 + round % 2).queue(10).build().unwrap();
+            let executor = builder
+                .max_workers(1 + round % 2)
+                .queue(10)
+                .build()
+                .unwrap();
             let all = Arc::new(Barrier::new(4));
             let submitters: Vec<_> = (0..3)
                 .map(|i| {

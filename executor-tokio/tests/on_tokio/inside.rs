@@ -90,7 +90,9 @@ fn runs_tasks(executor: &impl LocalExecutor) {
     for (i, future) in futures.into_iter().enumerate() {
         assert_eq!(future.result().unwrap().unwrap(), format!("TEXT {i}"));
     }
-    let failed = executor.submit(fails::task(String::from("planned"))).unwrap();
+    let failed = executor
+        .submit(fails::task(String::from("planned")))
+        .unwrap();
     let error = failed.result().unwrap_err();
     assert_eq!(error.panic_report().expect("a panic").message(), "planned");
     let mapped = executor.map((0..10).map(|i| shout::task(format!("a{i}"))));
@@ -108,8 +110,12 @@ fn the_same_async_task_on_every_executor() {
             drop(runtime);
         });
     }
-    must_end("a thread pool", || runs_tasks(&ThreadPoolExecutor::new(1).unwrap()));
-    must_end("a rayon pool", || runs_tasks(&RayonExecutor::new(1).unwrap()));
+    must_end("a thread pool", || {
+        runs_tasks(&ThreadPoolExecutor::new(1).unwrap())
+    });
+    must_end("a rayon pool", || {
+        runs_tasks(&RayonExecutor::new(1).unwrap())
+    });
 }
 
 /// An async task that awaits others of its own executor, which has one worker.
@@ -134,8 +140,12 @@ fn awaits_others(executor: &(impl LocalExecutor + Clone + 'static)) {
 
 #[test]
 fn async_tasks_that_await_async_tasks_of_the_same_pool() {
-    must_end("a thread pool", || awaits_others(&ThreadPoolExecutor::new(1).unwrap()));
-    must_end("a rayon pool", || awaits_others(&RayonExecutor::new(1).unwrap()));
+    must_end("a thread pool", || {
+        awaits_others(&ThreadPoolExecutor::new(1).unwrap())
+    });
+    must_end("a rayon pool", || {
+        awaits_others(&RayonExecutor::new(1).unwrap())
+    });
     for kind in KINDS {
         must_end(format!("{kind:?}"), move || {
             let Site { executor, runtime } = kind.site();
@@ -238,11 +248,13 @@ fn the_context_is_that_of_the_task_at_each_poll() {
             }
             let options = TaskOptions::new().with_name("a call with a name");
             let name = executor.spawn_with(options, context::task_name).unwrap();
-            assert_eq!(name.result().unwrap().as_deref(), Some("a call with a name"));
+            assert_eq!(
+                name.result().unwrap().as_deref(),
+                Some("a call with a name")
+            );
             // What is spawned with tokio itself is in no task.
-            let outside = executor.spawn_future(async {
-                tokio::spawn(async { context::is_task() }).await.unwrap()
-            });
+            let outside = executor
+                .spawn_future(async { tokio::spawn(async { context::is_task() }).await.unwrap() });
             assert!(!outside.unwrap().result().unwrap());
             drop(runtime);
         });
@@ -254,7 +266,10 @@ fn a_future_may_be_shared_with_other_tasks() {
     must_end("the tasks", || {
         let Site { executor, runtime } = crate::support::Kind::MultiThread(2).site();
         let value = Arc::new(7);
-        let shared = executor.spawn_future(async move { value }).unwrap().shared();
+        let shared = executor
+            .spawn_future(async move { value })
+            .unwrap()
+            .shared();
         let handle = &runtime.as_ref().unwrap().handle;
         handle.block_on(async {
             let mut tasks = tokio::task::JoinSet::new();

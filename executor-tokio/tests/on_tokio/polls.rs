@@ -101,10 +101,17 @@ fn polled_by_one_waker_after_the_other() {
                         assert!(polled.is_pending());
                     }
                 }
+                until("the task to begin", || future.is_running());
                 end.open();
-                future.stop(StopLevel::Signal).unwrap();
+                if !is_call {
+                    future.stop(StopLevel::Signal).unwrap();
+                }
                 until("the future", || future.is_done());
-                let woken = || counts.each_ref().map(|count| count.0.load(Ordering::SeqCst));
+                let woken = || {
+                    counts
+                        .each_ref()
+                        .map(|count| count.0.load(Ordering::SeqCst))
+                };
                 until("the last waker", || woken()[2] > 0);
                 assert_eq!(woken(), [0, 0, 1], "whoever polls last is woken, once");
                 let mut context = Context::from_waker(Waker::noop());
@@ -186,7 +193,8 @@ fn in_a_local_set_beside_what_is_not_send() {
                 tasks.spawn_local(async move {
                     let call = executor.spawn(move || i).unwrap();
                     let future = executor.spawn_future(async move { i }).unwrap();
-                    sum.set(sum.get() + call.await.unwrap() + future.await.unwrap());
+                    let both = call.await.unwrap() + future.await.unwrap();
+                    sum.set(sum.get() + both);
                 });
             }
             tasks.join_all().await;

@@ -30,8 +30,15 @@ fn builder() -> TokioBuilder {
 
 #[test]
 fn what_tokio_lacks() {
-    lacks(builder().min_workers(1).build(), Feature::KeepAlive, "min_workers");
-    assert!(builder().min_workers(0).build().is_ok(), "that is what it has");
+    lacks(
+        builder().min_workers(1).build(),
+        Feature::KeepAlive,
+        "min_workers",
+    );
+    assert!(
+        builder().min_workers(0).build().is_ok(),
+        "that is what it has"
+    );
     let keep_alive = builder().keep_alive(Duration::from_secs(1));
     lacks(keep_alive.build(), Feature::KeepAlive, "thread_keep_alive");
     let stack = builder().stack_size(1 << 20);
@@ -48,7 +55,10 @@ fn what_tokio_lacks() {
     let kill = executor.shutdown(Shutdown::Kill).unwrap_err();
     assert_eq!(kill.feature(), Feature::Kill);
     let priority = TaskOptions::new().with_priority(1);
-    let refused = executor.spawn_with(priority, || ()).unwrap_err().to_string();
+    let refused = executor
+        .spawn_with(priority, || ())
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("priorities"), "{refused}");
     let limit = TaskOptions::new().with_timeout(Duration::from_secs(1));
     let refused = executor.spawn_with(limit, || ()).unwrap_err().to_string();
@@ -58,12 +68,18 @@ fn what_tokio_lacks() {
 
 #[test]
 fn values_out_of_range() {
-    out_of_range(TokioExecutor::new(0), "max_workers is 0; it must be at least 1");
+    out_of_range(
+        TokioExecutor::new(0),
+        "max_workers is 0; it must be at least 1",
+    );
     out_of_range(
         TokioExecutor::new(5000),
         "max_workers is 5000; it must be from 1 to 4096",
     );
-    out_of_range(builder().max_async(0).build(), "max_async is 0; it must be at least 1");
+    out_of_range(
+        builder().max_async(0).build(),
+        "max_async is 0; it must be at least 1",
+    );
     out_of_range(
         builder().queue(0).build(),
         "the queue's bound is 0; it must be at least 1",
@@ -96,6 +112,9 @@ fn what_the_builder_says_shows_in_the_capabilities() {
     let builder = builder().handle(runtime.handle().clone());
     let executor = builder.max_workers(3).queue(7).build().unwrap();
     let capabilities = executor.capabilities();
-    assert_eq!((capabilities.workers, capabilities.queue_bound), (3, Some(7)));
+    assert_eq!(
+        (capabilities.workers, capabilities.queue_bound),
+        (3, Some(7))
+    );
     assert!(format!("{executor:?}").contains("max_workers: 3"));
 }

@@ -22,7 +22,9 @@ use executor_macros::task;
 use executor_tokio::{OnFull, TokioBuilder, TokioExecutor};
 use tokio::{runtime::Handle, task::JoinSet};
 
-use crate::support::{KINDS, Kind, LIMIT, Latch, Site, current_thread, multi_thread, must_end, until};
+use crate::support::{
+    KINDS, Kind, LIMIT, Latch, Site, current_thread, multi_thread, must_end, until,
+};
 
 /// A worker that is busy until the latch opens.
 fn busy(executor: &TokioExecutor) -> (Latch, TaskFuture<()>) {
@@ -159,7 +161,10 @@ fn a_queued_call_that_is_cancelled_gives_its_place_back() {
             let (end, call) = busy(executor);
             for _ in 0..5 {
                 let queued = executor.spawn(|| ()).unwrap();
-                assert!(matches!(refused(executor.spawn(|| ())), Reason::Full { bound: 1 }));
+                assert!(matches!(
+                    refused(executor.spawn(|| ())),
+                    Reason::Full { bound: 1 }
+                ));
                 assert!(queued.cancel());
                 assert!(queued.is_done(), "a cancelled call is done at once");
             }
@@ -202,12 +207,16 @@ fn no_room_for_a_future_and_a_submitter_that_waits() {
             // A worker must not wait: what it waits for may need it.
             let third = site.executor.spawn_future(pending::<()>()).unwrap();
             let own = site.executor.clone();
-            let call = site.executor.spawn(move || refused(own.spawn_future(async {})));
+            let call = site
+                .executor
+                .spawn(move || refused(own.spawn_future(async {})));
             let reason = call.unwrap().result().unwrap();
             assert!(matches!(reason, Reason::WouldDeadlock), "{reason}");
             // Nor must async code.
             if let Some(runtime) = &site.runtime {
-                let submitted = runtime.handle.block_on(async { site.executor.spawn_future(async {}) });
+                let submitted = runtime
+                    .handle
+                    .block_on(async { site.executor.spawn_future(async {}) });
                 let reason = refused(submitted);
                 assert!(matches!(reason, Reason::BlockingInAsync), "{reason}");
             }
@@ -258,7 +267,9 @@ fn no_room_for_a_future_and_a_submitter_that_runs_it() {
             // In async code it would take the thread that the runtime needs.
             if let Some(runtime) = &site.runtime {
                 let sleeps = async { tokio::time::sleep(Duration::from_millis(1)).await };
-                let submitted = runtime.handle.block_on(async { site.executor.spawn_future(sleeps) });
+                let submitted = runtime
+                    .handle
+                    .block_on(async { site.executor.spawn_future(sleeps) });
                 let reason = refused(submitted);
                 assert!(matches!(reason, Reason::BlockingInAsync), "{reason}");
             }
@@ -291,7 +302,10 @@ fn no_room_for_an_async_task_within_a_time_and_now() {
             assert!(matches!(reason, Reason::Full { bound: 1 }), "{reason}");
             let short = Duration::from_millis(5);
             let reason = refused(executor.submit_within(short, double::task(1)));
-            assert!(matches!(reason, Reason::TimedOut { waited } if waited == short), "{reason}");
+            assert!(
+                matches!(reason, Reason::TimedOut { waited } if waited == short),
+                "{reason}"
+            );
             let other = executor.clone();
             let waits = thread::spawn(move || other.submit_within(LIMIT, double::task(4)).unwrap());
             first.stop(StopLevel::Signal).unwrap();
@@ -388,7 +402,10 @@ fn a_dropped_submission_submits_nothing() {
         let kept = Arc::clone(&owned);
         let mut submission = Box::pin(executor.spawn_async(move || drop(kept)));
         let mut context = Context::from_waker(Waker::noop());
-        assert!(matches!(submission.as_mut().poll(&mut context), Poll::Pending));
+        assert!(matches!(
+            submission.as_mut().poll(&mut context),
+            Poll::Pending
+        ));
         assert_eq!(Arc::strong_count(&owned), 2);
         drop(submission);
         assert_eq!(Arc::strong_count(&owned), 1);

@@ -140,7 +140,11 @@ fn futures_that_nobody_has_polled() {
         }
         assert_eq!(live.count(), 2, "what they owned is gone at once");
         assert_eq!(kept.state(), State::Pending);
-        assert_eq!(executor.stats().queued, 4, "their places come back at their turn");
+        assert_eq!(
+            executor.stats().queued,
+            4,
+            "their places come back at their turn"
+        );
         executor.shutdown(Shutdown::Drain).unwrap();
 
         let _driven = Driven::new(runtime);
@@ -200,7 +204,9 @@ fn ten_thousand_that_sleep_end_together() {
                     future.unwrap()
                 })
                 .collect();
-            until("all of them to sleep", || executor.stats().running == 10_000);
+            until("all of them to sleep", || {
+                executor.stats().running == 10_000
+            });
             assert_eq!(executor.stats().queued, 0);
             executor.shutdown(Shutdown::Drain).unwrap();
             let now = std::time::Instant::now();

@@ -62,7 +62,10 @@ fn all_waits_are_allowed(executor: &TokioExecutor) {
     let futures = (0..5).map(|i| executor.spawn(move || i).unwrap());
     assert_eq!(as_completed(futures).count(), 5);
     let futures = (0..5).map(|i| executor.spawn_future(async move { i }).unwrap());
-    assert_eq!(join_all(futures).into_iter().filter(Result::is_ok).count(), 5);
+    assert_eq!(
+        join_all(futures).into_iter().filter(Result::is_ok).count(),
+        5
+    );
     let mapped: Result<Vec<_>, _> = executor.map_fn(0..5, |x| 2 * x).collect();
     assert_eq!(mapped.unwrap(), [0, 2, 4, 6, 8]);
 }
@@ -120,7 +123,9 @@ fn on_blocking_threads_and_in_calls() {
             let Site { executor, runtime } = kind.site();
             if let Some(runtime) = &runtime {
                 let inner = executor.clone();
-                let closure = runtime.handle.spawn_blocking(move || all_waits_are_allowed(&inner));
+                let closure = runtime
+                    .handle
+                    .spawn_blocking(move || all_waits_are_allowed(&inner));
                 runtime.handle.block_on(closure).unwrap();
             }
             // From the only worker, which runs what it waits for.
@@ -175,7 +180,11 @@ fn a_scope_in_async_code_blocks() {
                     }
                 });
                 let me = thread::current().id();
-                assert!(names.into_iter().all(|name| name.is_some_and(|name| name != me)));
+                assert!(
+                    names
+                        .into_iter()
+                        .all(|name| name.is_some_and(|name| name != me))
+                );
             });
         });
     }
