@@ -423,7 +423,7 @@ impl fmt::Display for PanicReport {
     }
 }
 
-/// What [`context::check`](crate::context::check) gives when the task has been asked to stop; a task
+/// What [`context::check`] gives when the task has been asked to stop; a task
 /// passes it on with `?` and so ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -14,9 +14,9 @@ use crate::{
     report::Scale,
 };
 
-/// What is done for each item: SHA-256 of 32 bytes.
+/// What is done for each item: SHA-256 of 64 bytes, which makes two blocks with the padding.
 fn hash(item: u64) -> u64 {
-    let mut message = [0; 32];
+    let mut message = [0; 64];
     for word in message.chunks_exact_mut(8) {
         word.copy_from_slice(&item.to_le_bytes());
     }

@@ -65,7 +65,7 @@ pub(crate) fn all() -> Vec<Workload> {
             .goal(Times(10.0, join))
             .contender("ours join", forks::by_join)
             .contender("rayon::join", forks::by_rayon_join),
-        Workload::new("r5", "map of 1,000,000 SHA-256 digests of 32 bytes, in order", MILLISECONDS)
+        Workload::new("r5", "map of 1,000,000 SHA-256 digests of 64 bytes, in order", MILLISECONDS)
             .goal(Times(1.2, Named("rayon par_iter")))
             .contender("ours map", maps::by_tasks)
             .contender("ours map_fn", maps::by_closure)

@@ -225,7 +225,7 @@ fn a_full_queue_is_not_waited_for_by_those_who_would_have_to_empty_it() {
         assert!(matches!(refused.reason(), Reason::Full { bound: 1 }));
     });
     with_full_queue(OnFull::CallerRuns, |executor| {
-        let ran = executor.spawn(|| rayon::current_thread_index()).unwrap();
+        let ran = executor.spawn(rayon::current_thread_index).unwrap();
         assert!(ran.is_done());
         assert_eq!(ran.result().unwrap(), Some(0));
     });

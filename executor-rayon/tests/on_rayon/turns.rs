@@ -116,7 +116,7 @@ fn rayons_work_may_wait_for_the_queue() {
                 let job = executor.spawn(move || {
                     both_run.wait();
                     // Nobody is idle: whoever gives rayon a turn first runs this.
-                    waiter.into_iter().for_each(|waiter| rayon::spawn(waiter));
+                    waiter.into_iter().for_each(rayon::spawn);
                     done.fetch_add(1, Ordering::SeqCst);
                 });
                 jobs.push(job.unwrap());

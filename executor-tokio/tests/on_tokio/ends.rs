@@ -171,10 +171,10 @@ fn the_last_handle_goes_with_the_last_future() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 let child = last.spawn(|| ()).unwrap();
                 drop(last);
-                child
+                [child]
             });
             drop(executor);
-            all_succeed(&[future.unwrap().result().unwrap()]);
+            all_succeed(&future.unwrap().result().unwrap());
 
             // And with one that is stopped, and one that is never polled.
             let Site {

@@ -257,7 +257,7 @@ fn futures_that_own_the_last_handle() {
     for runtime in RUNTIMES {
         must_end("the end of the runtime", move || {
             let runtime = runtime();
-            let future = runtime.block_on(async {
+            let futures = runtime.block_on(async {
                 let executor = TokioExecutor::current().unwrap();
                 let own = executor.clone();
                 let future = executor.spawn_future(async move {
@@ -265,10 +265,10 @@ fn futures_that_own_the_last_handle() {
                     drop(own);
                 });
                 tokio::task::yield_now().await;
-                future.unwrap()
+                vec![future.unwrap()]
             });
             drop(runtime);
-            are_given_up(vec![future]);
+            are_given_up(futures);
         });
     }
 }

@@ -37,7 +37,7 @@ fn selected_in_a_loop_that_has_other_things_to_do() {
                 ends.wait();
                 1
             });
-            let inner = executor.clone();
+            let inner = executor;
             let outer = executor_tokio::block_on(async move {
                 let call = call.as_mut().unwrap();
                 let mut future = inner
@@ -167,10 +167,10 @@ fn given_from_task_to_task() {
                         tokio::select! {
                             biased;
                             _ = &mut future => unreachable!("it cannot be done"),
-                            () = tokio::task::yield_now() => future,
+                            () = tokio::task::yield_now() => Some(future),
                         }
                     });
-                    future = task.await.unwrap();
+                    future = task.await.unwrap().unwrap();
                 }
                 let last = tokio::spawn(future);
                 end.open();
