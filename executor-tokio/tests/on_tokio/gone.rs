@@ -161,7 +161,13 @@ fn calls_that_are_queued_behind_somebody_elses_work() {
         assert!(!calls.iter().any(TaskFuture::is_done));
         runtime.shutdown_background();
         end.open();
-        are_given_up(calls);
+        // Tokio may still begin what it had queued; whatever it does, they settle.
+        for call in calls {
+            until("a call whose runtime is gone", || call.is_done());
+            if let Err(error) = call.result() {
+                is_given_up(&error);
+            }
+        }
         assert_eq!(live.count(), 0);
         accepts_nothing(&executor);
     });

@@ -87,13 +87,17 @@ fn what_a_stopped_future_has_spawned_with_tokio_goes_on() {
         let (sent, mut receives) = async_mpsc::channel(1);
         let go = std::sync::Arc::new(Notify::new());
         let goes = std::sync::Arc::clone(&go);
+        let begun = Latch::new("the spawned task");
+        let begins = begun.clone();
         let future = executor.spawn_future(async move {
             let inner = tokio::spawn(async move {
                 goes.notified().await;
                 sent.send(7).await
             });
+            begins.open();
             drop(inner.await);
         });
+        begun.wait();
         is_stopped(future.unwrap(), &Live::default());
         go.notify_one();
         let handle = &runtime.as_ref().unwrap().handle;
