@@ -227,14 +227,6 @@ fn stop_laws(laws: &mut Laws) {
             future.stop(StopLevel::Signal).unwrap();
             assert_eq!(value(future), 2);
         })
-        .case("that_is_woken_only_then", SIGNAL.local(), |bench| {
-            for _ in 0..rounds(bench, 100) {
-                let (jam, future) = bench.asleep(1);
-                future.stop(StopLevel::Signal).unwrap();
-                jam.open();
-                assert!(failure(future).is_stopped(), "it went on all the same");
-            }
-        })
         .case("at_the_moment_at_which_it_wakes", SIGNAL.local(), |bench| {
             for _ in 0..rounds(bench, 100) {
                 let (jam, future) = bench.asleep(1);
