@@ -36,6 +36,13 @@
 //! Rayon itself does that, where a job waits inside of `join`, `scope` or `par_iter`: its thread takes
 //! whatever is next. Jobs of these executors are kept out of it: a runner that finds itself called in the
 //! middle of a job refuses, and another thread gets its turn.
+//!
+//! # What it cannot see
+//!
+//! What rayon runs for others is rayon's: a plain closure, or the body of a `par_iter` that no job has called. Such code
+//! may find itself on top of another job, and the other way round, as everywhere in rayon. So it should not block until
+//! a job is done in any other way than by its future; and in the body of a `par_iter` it should not wait for jobs that use
+//! rayon themselves.
 
 #![forbid(unsafe_code)]
 

@@ -35,6 +35,9 @@
 //! In async code, `.await` a future. A blocking wait there holds up the runtime, so it is refused, with
 //! an error that says so; in `spawn_blocking`, in `block_in_place` and in tasks that are calls it is allowed. For
 //! submissions there is [`submit_async`](executor_core::ExecutorExt::submit_async), which waits for room.
+//!
+//! A call needs one of tokio's blocking threads: where a runtime has only one (`max_blocking_threads(1)`), a closure in
+//! `spawn_blocking` that waits for a call waits for ever.
 
 #![forbid(unsafe_code)]
 
