@@ -193,6 +193,14 @@ impl Drop for Runner {
 impl AtWork {
     /// Makes this thread a worker until there is nothing to do.
     fn enter(runners: Arc<Runners>) {
+        if !runners.is_open() && runners.queue.is_empty() {
+            // Too late: who joins may have found everything over, and it stays so.
+            runners.head.leave();
+            if !runners.queue.is_empty() {
+                runners.notify();
+            }
+            return;
+        }
         runners.started.fetch_add(1, Ordering::SeqCst);
         let state = match state::of(&runners) {
             Ok(state) => state,
