@@ -127,7 +127,7 @@ fn find(defect: Defect, number: usize, trial: &str) -> Result<Check, String> {
     let build = move |config: &Config| Ok::<_, Infallible>(Pool::new(config, defect));
     let factory = Factory::portable(build)
         .initialized()
-        .limit(Duration::from_secs(6))
+        .limit(Duration::from_secs(20))
         .victim(move || {
             let mut command = Command::new(&own);
             if defect != Defect::None {
