@@ -81,6 +81,13 @@ const DEFECTS: [(Defect, &[&str]); 12] = [
     ),
 ];
 
+/// How long a trial may take: a sound pool is not to fail on a busy machine.
+const SOUND: Duration = Duration::from_secs(20);
+
+/// The same of a pool with a defect, whose trial may hang because of it. Workers that outlive their parent do so for
+/// longer.
+const BROKEN: Duration = Duration::from_secs(6);
+
 /// Which defect a victim has.
 const DEFECT: &str = "CONFORMANCE_DEFECT";
 
@@ -125,9 +132,13 @@ fn caught(number: usize, defect: Defect, trial: &str) -> Result<(), String> {
 fn find(defect: Defect, number: usize, trial: &str) -> Result<Check, String> {
     let own = env::current_exe().map_err(|error| error.to_string())?;
     let build = move |config: &Config| Ok::<_, Infallible>(Pool::new(config, defect));
+    let limit = match defect {
+        Defect::None => SOUND,
+        _ => BROKEN,
+    };
     let factory = Factory::portable(build)
         .initialized()
-        .limit(Duration::from_secs(20))
+        .limit(limit)
         .victim(move || {
             let mut command = Command::new(&own);
             if defect != Defect::None {

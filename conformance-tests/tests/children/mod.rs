@@ -163,6 +163,18 @@ impl Shared {
             let key = queued.job.key();
             let options = queued.job.options();
             let timeout = options.and_then(|options| options.timeout());
+            if queued
+                .job
+                .start_by()
+                .is_some_and(|start_by| Instant::now() >= start_by)
+            {
+                let late = TaskError::new(TaskErrorKind::TimedOut(Timeout::Queue));
+                let ran = queued.job.fail(late);
+                let mut state = self.lock();
+                state.stats.begin();
+                state.stats.end(ran);
+                continue;
+            }
             let since = match self.defect {
                 Defect::CountsTheQueue => queued.submitted,
                 _ => Instant::now(),
