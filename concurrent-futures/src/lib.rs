@@ -27,14 +27,14 @@ pub mod rayon;
 pub mod tokio;
 
 pub use executor_core::{
-    Admission, Apply, AsCompleted, AsyncJob, Blob, CallbackPanic, Callbacks, Capabilities,
+    Admission, Apply, AsCompleted, AsyncJob, Blob, Call, CallbackPanic, Callbacks, Capabilities,
     DuplicateTask, EncodedCall, Executor, ExecutorExt, Feature, Future, FutureTask, Home, Host,
     HostKind, HostedHome, Job, JobKey, JobKind, JoinError, JoinErrorKind, LocalExecutor,
     LocalExecutorExt, Map, MapFuture, Outcome, PanicReport, PortableTask, Progress, Ran, Reason,
-    Registration, Registry, Rejected, Remote, RemoteHome, ReturnWhen, Revoked, Scope, Shared,
-    Shutdown, Sink, StartedJob, State, Stats, StopLevel, SubmitAsync, SubmitError, Task, TaskError,
-    TaskErrorKind, TaskFuture, TaskOptions, TaskTable, Then, Timeout, Unsupported, Waited,
-    WorkerDeath, as_completed, block_on, codec, context, first_ok, join, join_all, lend,
+    Registration, Registry, Rejected, Remote, RemoteHome, Reply, ReturnWhen, Revoked, Scope,
+    Shared, Shutdown, Sink, StartedJob, State, Stats, StopLevel, SubmitAsync, SubmitError, Task,
+    TaskError, TaskErrorKind, TaskFuture, TaskOptions, TaskTable, Then, Timeout, Unsupported,
+    Waited, WorkerDeath, as_completed, block_on, codec, context, first_ok, join, join_all, lend,
     set_callback_panic_hook, spin, wait,
 };
 pub use executor_macros::task;

@@ -78,6 +78,28 @@ pub fn task_name() -> Option<String> {
     }
 }
 
+/// The identity of the submission that runs this code, if it was given one: the same in each attempt. See
+/// [`TaskOptions::with_id`](crate::TaskOptions::with_id).
+#[must_use]
+pub fn task_id() -> Option<String> {
+    match CellRef::current() {
+        Some(cell) => Some(cell.options()?.options.id()?.to_owned()),
+        None => HOST.get().and_then(TaskHost::task_id),
+    }
+}
+
+/// Which attempt at its task runs this code, from 1. A larger number says that it may have run before, in part or in
+/// full: where an executor was asked to try again what has crashed, or tries again what was lost.
+#[must_use]
+pub fn attempt() -> u32 {
+    match CellRef::current() {
+        Some(cell) => cell
+            .options()
+            .map_or(1, |options| options.options.attempt()),
+        None => HOST.get().map_or(1, TaskHost::attempt),
+    }
+}
+
 /// Whether this code runs in a task, of any executor of this process.
 #[must_use]
 pub fn is_task() -> bool {
@@ -121,6 +143,16 @@ pub trait TaskHost: Sync {
 
     /// Whether the task that is running has been asked to stop.
     fn stop_requested(&self) -> bool;
+
+    /// The identity of the submission, if it was given one.
+    fn task_id(&self) -> Option<String> {
+        None
+    }
+
+    /// Which attempt this is, from 1.
+    fn attempt(&self) -> u32 {
+        1
+    }
 }
 
 /// Has `host` answer for the tasks that this thread runs from now on. For backends, on the main

@@ -10,8 +10,9 @@ use std::{
 use dyn_clone::DynClone;
 
 use crate::{
-    Admission, Capabilities, Feature, Job, JobKind, JoinError, Map, PortableTask, Reason, Registry,
-    Rejected, Shutdown, Stats, SubmitAsync, SubmitError, TaskFuture, TaskOptions, Unsupported,
+    Admission, Call, Capabilities, Feature, Job, JobKind, JoinError, Map, PortableTask, Reason,
+    Registry, Rejected, Reply, Shutdown, Stats, SubmitAsync, SubmitError, TaskFuture, TaskOptions,
+    Unsupported,
     cell::{CellOptions, Submission},
 };
 
@@ -176,6 +177,22 @@ pub trait ExecutorExt: Executor {
             let task = executor.check_known(task)?;
             Ok(Submission::portable(task, None))
         })
+    }
+
+    /// Hands a call on that came encoded from another process, for backends whose workers have workers of their own.
+    ///
+    /// The task's name, arguments and output pass through as they are. Its own errors, and those of the executor, are the
+    /// errors of the future.
+    ///
+    /// # Errors
+    ///
+    /// The call itself, with the [`Reason`] why it was not accepted.
+    fn relay(
+        &self,
+        call: Call,
+        options: TaskOptions,
+    ) -> Result<TaskFuture<Reply>, SubmitError<Call>> {
+        Submission::relayed(call, options).hand_to(self, Admission::Policy)
     }
 
     /// Runs many tasks and iterates over their results; see [`Map`].

@@ -105,7 +105,7 @@ pub use self::{
     local::{LocalExecutor, LocalExecutorExt},
     map::{Apply, Map, Progress, RunTask, Step},
     panic::{CallbackPanic, set_callback_panic_hook},
-    registry::{DuplicateTask, EncodedCall, Registration, Registry, Sink, TaskTable},
+    registry::{Call, DuplicateTask, EncodedCall, Registration, Registry, Reply, Sink, TaskTable},
     remote::{Remote, RemoteHome, Revoked},
     scope::{Scope, join},
     submit_async::SubmitAsync,

@@ -1,6 +1,6 @@
 //! What can be run: [`Task`], [`PortableTask`], and the options that travel with one.
 
-use std::{any::Any, borrow::Cow, future::Future, time::Duration};
+use std::{any::Any, borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -156,6 +156,9 @@ pub struct TaskOptions {
     priority: i32,
     timeout: Option<Duration>,
     queue_timeout: Option<Duration>,
+    id: Option<Arc<str>>,
+    /// How often it was tried before.
+    earlier_attempts: u32,
 }
 
 impl TaskOptions {
@@ -166,6 +169,8 @@ impl TaskOptions {
             priority: 0,
             timeout: None,
             queue_timeout: None,
+            id: None,
+            earlier_attempts: 0,
         }
     }
 
@@ -199,6 +204,20 @@ impl TaskOptions {
         self
     }
 
+    /// Gives the submission an identity that outlives a worker, for tasks that must know whether they have been
+    /// run before: [`context::task_id`](crate::context::task_id).
+    pub fn with_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Says that this is the `attempt`th time that the task is tried, for
+    /// [`context::attempt`](crate::context::attempt): 1 is the first, and so is 0.
+    pub const fn with_attempt(mut self, attempt: u32) -> Self {
+        self.earlier_attempts = attempt.saturating_sub(1);
+        self
+    }
+
     /// The name given to this submission.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
@@ -221,5 +240,17 @@ impl TaskOptions {
     #[must_use]
     pub const fn queue_timeout(&self) -> Option<Duration> {
         self.queue_timeout
+    }
+
+    /// The identity given to this submission.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Which attempt this is, from 1.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.earlier_attempts.saturating_add(1)
     }
 }

@@ -399,7 +399,10 @@ impl Job {
         // SAFETY: the job owns its reference, and is borrowed exclusively.
         let result = unsafe { self.cell.encode(portable, buffer, shelf) }?;
         Some(result.map(|()| EncodedCall {
-            name: portable.name,
+            name: match self.options() {
+                None => portable.name,
+                Some(_) => self.task_name(),
+            },
             is_chunk: portable.interrupt.is_some(),
             body: &buffer[start..],
         }))

@@ -52,6 +52,7 @@ mod asynchronous;
 mod claim;
 mod job;
 mod maker;
+mod relayed;
 pub(crate) mod state;
 mod take;
 mod task_future;
@@ -93,6 +94,8 @@ pub(crate) struct CellOptions {
     pub(crate) options: TaskOptions,
     /// When the queue timeout passes.
     pub(crate) start_by: Option<Instant>,
+    /// The name of the task, where its type does not say it.
+    pub(crate) task_name: Option<&'static str>,
 }
 
 /// The options of a submission, if it has any: most have none.
@@ -149,8 +152,21 @@ impl CellOptions {
             let start_by = options
                 .queue_timeout()
                 .and_then(|d| Instant::now().checked_add(d));
-            Box::new(Self { options, start_by })
+            Box::new(Self {
+                options,
+                start_by,
+                task_name: None,
+            })
         })
+    }
+
+    /// As [`of`](Self::of), with the name of the task.
+    pub(crate) fn named(options: TaskOptions, task_name: &'static str) -> Options {
+        let mut options = Self::of(Some(options));
+        if let Some(options) = &mut options {
+            options.task_name = Some(task_name);
+        }
+        options
     }
 }
 
@@ -255,7 +271,8 @@ impl CellRef {
     }
 
     pub(crate) fn task_name(&self) -> &'static str {
-        (self.header().vtable.name)()
+        let own = self.options().and_then(|options| options.task_name);
+        own.unwrap_or_else(|| (self.header().vtable.name)())
     }
 
     pub(crate) fn portable_vtable(self) -> Option<&'static Portable> {

@@ -141,7 +141,7 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
     ///
     /// `header` is the header of a live `TaskCell<T, X>`. So for all functions below; what else they
     /// need of the stage is said at each.
-    unsafe fn cell<'a>(header: NonNull<Header>) -> &'a Self {
+    pub(super) unsafe fn cell<'a>(header: NonNull<Header>) -> &'a Self {
         // SAFETY: the header is the first field, and the cell is used through `&` alone.
         unsafe { header.cast().as_ref() }
     }
@@ -192,7 +192,7 @@ impl<T: Task, X: Extra> TaskCell<T, X> {
     /// # Safety
     ///
     /// The stage is the caller's and holds an output (encoded or not); it is empty afterwards.
-    unsafe fn drop_output(header: NonNull<Header>, encoded: bool) {
+    pub(super) unsafe fn drop_output(header: NonNull<Header>, encoded: bool) {
         // SAFETY: the caller owns the stage.
         unsafe { Self::cell(header) }
             .stage

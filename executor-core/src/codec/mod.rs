@@ -191,6 +191,14 @@ fn decode_named<T: DeserializeOwned>(what: Part, bytes: &[u8]) -> Result<T, Code
     }
 }
 
+/// Puts bytes onto the end of an encoding: into its buffer, or onto its shelf if they are many.
+#[inline]
+pub(crate) fn append(buffer: &mut Vec<u8>, bytes: &[u8]) {
+    if bytes.len() < shelf::LONG || !shelf::put(buffer, bytes) {
+        buffer.extend_from_slice(bytes);
+    }
+}
+
 /// The end of a buffer.
 struct Append<'a>(&'a mut Vec<u8>);
 
@@ -203,9 +211,7 @@ impl io::Write for Append<'_> {
 
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() < shelf::LONG || !shelf::put(self.0, bytes) {
-            self.0.extend_from_slice(bytes);
-        }
+        append(self.0, bytes);
         Ok(())
     }
 

@@ -58,6 +58,15 @@ pub enum TaskErrorKind {
     BlockingInAsync,
     /// It is an `async` task, was asked to stop, and ended at an `.await`.
     Stopped,
+    /// Its worker, on another machine, was not heard of any more, as often as it was tried. It may have run, in part
+    /// or in full.
+    WorkerLost {
+        /// How often it was given to a worker.
+        attempts: u32,
+    },
+    /// Its argument or its output was kept apart from its message, and is not there any more: this says which,
+    /// and where it should be.
+    PayloadLost(String),
 }
 
 /// Which of a task's time limits passed.
@@ -323,6 +332,12 @@ impl fmt::Display for TaskError {
             TaskErrorKind::UnknownTask(name) => {
                 write!(f, "the worker does not know a task named `{name}`")
             }
+            TaskErrorKind::WorkerLost { attempts } => write!(
+                f,
+                "the worker of the task was lost in each of {attempts} attempts: it died, or could not be reached for longer \
+                 than its lease"
+            ),
+            TaskErrorKind::PayloadLost(what) => write!(f, "payload lost: {what}"),
         }
     }
 }

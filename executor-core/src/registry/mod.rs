@@ -1,5 +1,6 @@
 //! The portable tasks that this program knows, by name.
 
+mod call;
 pub(crate) mod init;
 mod table;
 
@@ -11,7 +12,10 @@ use std::{
     sync::{OnceLock, PoisonError, RwLock},
 };
 
-pub use self::table::TaskTable;
+pub use self::{
+    call::{Call, Reply},
+    table::TaskTable,
+};
 use crate::{
     PortableTask, TaskError, TaskErrorKind,
     codec::{Codec, Part, Shelf, encode_with},
@@ -36,10 +40,13 @@ pub struct Registration {
     signature: &'static str,
     codecs: (Codec, Codec),
     type_id: fn() -> TypeId,
-    run: fn(&[u8], &mut dyn Sink) -> Result<(), TaskError>,
-    run_chunk: fn(&[u8], &mut dyn Sink) -> Result<(), TaskError>,
+    run: Run,
+    run_chunk: Run,
     run_init: Init,
 }
+
+/// Runs an encoded task, or an encoded chunk of them.
+type Run = fn(&[u8], &mut dyn Sink) -> Result<(), TaskError>;
 
 /// Runs an encoded task as the initializer of a worker, whose state is its output.
 type Init = fn(&[u8]) -> Result<Box<dyn Any>, TaskError>;
@@ -164,6 +171,22 @@ impl Registry {
         self.table().digest()
     }
 
+    /// A digest of the name, the signature and the codecs of the task of this name, if it is known: two programs in
+    /// which it differs do not understand each other's bytes.
+    #[must_use]
+    pub fn signature(&self, name: &str) -> Option<u64> {
+        let registration = self.read().get(name).copied()?;
+        Some(table::digest(&[registration]))
+    }
+
+    /// A call that came encoded from another process, to be handed on to an executor:
+    /// [`relay`](crate::ExecutorExt::relay). `None` if there is no task of this name.
+    #[must_use]
+    pub fn call(&self, name: &str, is_chunk: bool, body: Vec<u8>) -> Option<Call> {
+        let registration = self.read().get(name).copied()?;
+        Some(Call::new(registration, is_chunk, body))
+    }
+
     /// Runs the task that `call` names, from its encoded form, and puts its encoded output into `sink`:
     /// that of a chunk item by item, so that those survive if a later one brings the process down.
     ///
@@ -247,8 +270,11 @@ impl Registration {
     }
 
     fn run(&self, is_chunk: bool, body: &[u8], sink: &mut dyn Sink) -> Result<(), TaskError> {
-        let run = if is_chunk { self.run_chunk } else { self.run };
-        run(body, sink)
+        self.run_of(is_chunk)(body, sink)
+    }
+
+    const fn run_of(&self, is_chunk: bool) -> Run {
+        if is_chunk { self.run_chunk } else { self.run }
     }
 }
 

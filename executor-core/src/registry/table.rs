@@ -122,7 +122,7 @@ impl fmt::Debug for TaskTable {
 }
 
 /// Of sorted tasks. FNV-1a: stable over builds and platforms, which the standard hasher is not.
-fn digest(tasks: &[Registration]) -> u64 {
+pub(super) fn digest(tasks: &[Registration]) -> u64 {
     let mut digest = 0xcbf2_9ce4_8422_2325_u64;
     for task in tasks {
         let (arguments, output) = task.codecs;

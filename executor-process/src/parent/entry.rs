@@ -6,7 +6,10 @@ use executor_core::{Job, JobKey};
 
 #[cfg(target_os = "linux")]
 use crate::wire::arena::Block;
-use crate::wire::{LARGE, frame::Payload};
+use crate::wire::{
+    LARGE,
+    frame::{Label, Payload},
+};
 
 /// A job with its encoded task: all that is needed to send it, and to send it again.
 pub(crate) struct Entry {
@@ -52,6 +55,21 @@ impl Entry {
     /// The longest that it may run.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.job.options()?.timeout()
+    }
+
+    /// What the task can ask about its submission.
+    pub(crate) fn label(&self) -> Label<'_> {
+        let Some(options) = self.job.options() else {
+            return Label {
+                earlier_attempts: self.attempts,
+                ..Label::default()
+            };
+        };
+        Label {
+            name: options.name(),
+            id: options.id(),
+            earlier_attempts: (options.attempt() - 1).saturating_add(self.attempts),
+        }
     }
 
     /// Whether it has been queued for longer than it may.

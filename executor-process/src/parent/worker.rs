@@ -190,7 +190,7 @@ impl Worker {
             seq,
             task: entry.task,
             is_chunk: entry.is_chunk,
-            name: entry.job.options().and_then(|options| options.name()),
+            label: entry.label(),
             body: entry.body.payload(),
         };
         run.write(self.link.outgoing());

@@ -26,9 +26,19 @@ pub(crate) struct Run<'a> {
     pub(crate) seq: u64,
     pub(crate) task: u32,
     pub(crate) is_chunk: bool,
+    pub(crate) label: Label<'a>,
+    pub(crate) body: Payload<'a>,
+}
+
+/// What the task can ask about its submission. Most have nothing to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Label<'a> {
     /// The name of the submission, if it has one of its own.
     pub(crate) name: Option<&'a str>,
-    pub(crate) body: Payload<'a>,
+    /// Its identity, if it has one.
+    pub(crate) id: Option<&'a str>,
+    /// How often it was tried before.
+    pub(crate) earlier_attempts: u32,
 }
 
 /// The encoded arguments of a task.
@@ -108,13 +118,13 @@ mod kind {
     pub(super) const SETUP: u8 = 1;
     pub(super) const RUN: u8 = 2;
     pub(super) const RUN_CHUNK: u8 = 3;
-    pub(super) const RUN_NAMED: u8 = 4;
     pub(super) const STOP: u8 = 5;
+    /// Added to the kind of a `Run` that has a label.
+    pub(super) const LABELLED: u8 = 4;
     /// Added to the kind of a `Run` whose body is in the arena.
     pub(super) const SHARED: u8 = 8;
-    pub(super) const RUN_SHARED: u8 = RUN + SHARED;
-    pub(super) const RUN_CHUNK_SHARED: u8 = RUN_CHUNK + SHARED;
-    pub(super) const RUN_NAMED_SHARED: u8 = RUN_NAMED + SHARED;
+    /// What may be added to the kind of a `Run`.
+    pub(super) const ADDED: u8 = LABELLED + SHARED;
     pub(super) const HELLO: u8 = 17;
     pub(super) const READY: u8 = 18;
     pub(super) const FAILED: u8 = 19;
@@ -161,10 +171,14 @@ pub(crate) fn wanted(bytes: &[u8]) -> Option<usize> {
 impl<'a> Run<'a> {
     /// Appends the frame.
     pub(crate) fn write(&self, buffer: &mut Vec<u8>) {
-        let kind = match (self.is_chunk, self.name) {
-            (true, _) => kind::RUN_CHUNK,
-            (false, None) => kind::RUN,
-            (false, Some(_)) => kind::RUN_NAMED,
+        let is_labelled = self.label != Label::default();
+        let kind = match self.is_chunk {
+            true => kind::RUN_CHUNK,
+            false => kind::RUN,
+        };
+        let kind = match is_labelled {
+            true => kind + kind::LABELLED,
+            false => kind,
         };
         let kind = match self.body {
             Payload::Here(_) => kind,
@@ -173,9 +187,8 @@ impl<'a> Run<'a> {
         frame(buffer, kind, |buffer| {
             buffer.extend_from_slice(&self.seq.to_le_bytes());
             buffer.extend_from_slice(&self.task.to_le_bytes());
-            if let (false, Some(name)) = (self.is_chunk, self.name) {
-                buffer.extend_from_slice(&(name.len() as u32).to_le_bytes());
-                buffer.extend_from_slice(name.as_bytes());
+            if is_labelled {
+                self.label.write(buffer);
             }
             match self.body {
                 Payload::Here(bytes) => buffer.extend_from_slice(bytes),
@@ -187,19 +200,14 @@ impl<'a> Run<'a> {
         });
     }
 
-    /// `kind` is without what `is_shared` says.
-    fn read(kind: u8, is_shared: bool, mut body: &'a [u8]) -> Result<Self, Violation> {
+    fn read(kind: u8, mut body: &'a [u8]) -> Result<Self, Violation> {
         let seq = u64::from_le_bytes(take(&mut body)?);
         let task = u32::from_le_bytes(take(&mut body)?);
-        let name = if kind == kind::RUN_NAMED {
-            let len = u32::from_le_bytes(take(&mut body)?) as usize;
-            let (name, rest) = body.split_at_checked(len).ok_or_else(too_short)?;
-            body = rest;
-            Some(text(name)?)
-        } else {
-            None
+        let label = match kind & kind::LABELLED {
+            0 => Label::default(),
+            _ => Label::read(&mut body)?,
         };
-        let body = if is_shared {
+        let body = if kind & kind::SHARED != 0 {
             Payload::Shared {
                 offset: u64::from_le_bytes(take(&mut body)?),
                 len: u64::from_le_bytes(take(&mut body)?),
@@ -210,26 +218,56 @@ impl<'a> Run<'a> {
         Ok(Self {
             seq,
             task,
-            is_chunk: kind == kind::RUN_CHUNK,
-            name,
+            is_chunk: kind & !kind::ADDED == kind::RUN_CHUNK,
+            label,
             body,
         })
     }
 }
 
+impl<'a> Label<'a> {
+    fn write(&self, buffer: &mut Vec<u8>) {
+        buffer.extend_from_slice(&self.earlier_attempts.to_le_bytes());
+        for text in [self.name, self.id] {
+            // No text is as long as that: the frame would not be.
+            let len = text.map_or(NO_TEXT, |text| text.len() as u32);
+            buffer.extend_from_slice(&len.to_le_bytes());
+            buffer.extend_from_slice(text.unwrap_or_default().as_bytes());
+        }
+    }
+
+    fn read(body: &mut &'a [u8]) -> Result<Self, Violation> {
+        let earlier_attempts = u32::from_le_bytes(take(body)?);
+        let mut next = || {
+            let len = u32::from_le_bytes(take(body)?);
+            if len == NO_TEXT {
+                return Ok(None);
+            }
+            let (bytes, rest) = body.split_at_checked(len as usize).ok_or_else(too_short)?;
+            *body = rest;
+            text(bytes).map(Some)
+        };
+        Ok(Self {
+            name: next()?,
+            id: next()?,
+            earlier_attempts,
+        })
+    }
+}
+
+/// In the place of the length of a text that is not there.
+const NO_TEXT: u32 = u32::MAX;
+
 impl<'a> ToWorker<'a> {
     pub(crate) fn read(kind: u8, mut body: &'a [u8]) -> Result<Self, Violation> {
         match kind {
-            kind::RUN | kind::RUN_CHUNK | kind::RUN_NAMED => {
-                Run::read(kind, false, body).map(Self::Run)
-            }
-            kind::RUN_SHARED | kind::RUN_CHUNK_SHARED | kind::RUN_NAMED_SHARED => {
-                Run::read(kind - kind::SHARED, true, body).map(Self::Run)
-            }
             kind::STOP => Ok(Self::Stop(u64::from_le_bytes(take(&mut body)?))),
             kind::SETUP => codec::decode(Part::Task, body)
                 .map(Self::Setup)
                 .map_err(|error| Violation(error.to_string())),
+            _ if matches!(kind & !kind::ADDED, kind::RUN | kind::RUN_CHUNK) => {
+                Run::read(kind, body).map(Self::Run)
+            }
             _ => Err(unknown(kind)),
         }
     }
@@ -469,35 +507,47 @@ mod tests {
                 seq: 1,
                 task: 2,
                 is_chunk: false,
-                name: None,
+                label: Label::default(),
                 body: Payload::Here(b"body"),
             },
             Run {
                 seq: 1,
                 task: 2,
                 is_chunk: true,
-                name: None,
+                label: Label::default(),
                 body: Payload::Here(b""),
             },
             Run {
                 seq: 1,
                 task: 2,
                 is_chunk: false,
-                name: Some("näme"),
+                label: Label {
+                    name: Some("näme"),
+                    id: None,
+                    earlier_attempts: 0,
+                },
                 body: Payload::Here(b"x"),
             },
             Run {
                 seq: 1,
                 task: 2,
                 is_chunk: false,
-                name: Some("näme"),
+                label: Label {
+                    name: None,
+                    id: Some("7.3"),
+                    earlier_attempts: 2,
+                },
                 body: Payload::Shared { offset: 3, len: 4 },
             },
             Run {
                 seq: 1,
                 task: 2,
                 is_chunk: true,
-                name: None,
+                label: Label {
+                    name: Some(""),
+                    id: Some("7.3"),
+                    earlier_attempts: 0,
+                },
                 body: Payload::Shared {
                     offset: u64::MAX,
                     len: 4,

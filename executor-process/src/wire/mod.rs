@@ -79,7 +79,7 @@ pub(crate) mod page;
 pub(crate) mod results;
 
 /// Raised when any of this changes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The environment variable that makes a process a worker. Its value is the transport and the
 /// parent's process id.

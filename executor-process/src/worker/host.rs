@@ -1,7 +1,7 @@
 //! What tasks in this process can ask: who they are, and whether they should stop.
 
 use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
@@ -10,7 +10,7 @@ use executor_core::{
     context::{self, TaskHost},
 };
 
-use crate::wire::frame::Run;
+use crate::wire::frame::{Label, Run};
 
 /// The task that is running.
 pub(super) struct Host {
@@ -19,9 +19,17 @@ pub(super) struct Host {
     /// The number of the task; 0 for none.
     seq: AtomicU64,
     task: AtomicU32,
-    is_named: AtomicBool,
-    /// The name of the submission, where it has one of its own.
-    name: Mutex<String>,
+    is_labelled: AtomicBool,
+    earlier_attempts: AtomicU32,
+    /// What was said of the submission.
+    label: Mutex<Texts>,
+}
+
+/// The texts of a [`Label`](crate::wire::frame::Label).
+#[derive(Default)]
+struct Texts {
+    name: Option<String>,
+    id: Option<String>,
 }
 
 impl Host {
@@ -36,8 +44,9 @@ impl Host {
             stop_requested,
             seq: AtomicU64::new(0),
             task: AtomicU32::new(0),
-            is_named: AtomicBool::new(false),
-            name: Mutex::default(),
+            is_labelled: AtomicBool::new(false),
+            earlier_attempts: AtomicU32::new(0),
+            label: Mutex::default(),
         });
         context::host_tasks(host);
         host
@@ -46,25 +55,49 @@ impl Host {
     pub(super) fn begin(&self, run: &Run<'_>) {
         // Relaxed: read by tasks, which run on this thread.
         self.task.store(run.task, Ordering::Relaxed);
-        if let Some(name) = run.name {
-            name.clone_into(&mut self.name.lock().unwrap_or_else(PoisonError::into_inner));
+        let Label {
+            name,
+            id,
+            earlier_attempts,
+        } = run.label;
+        let is_labelled = name.is_some() || id.is_some();
+        if is_labelled {
+            *self.label() = Texts {
+                name: name.map(str::to_owned),
+                id: id.map(str::to_owned),
+            };
         }
-        self.is_named.store(run.name.is_some(), Ordering::Relaxed);
+        self.is_labelled.store(is_labelled, Ordering::Relaxed);
+        self.earlier_attempts
+            .store(earlier_attempts, Ordering::Relaxed);
         self.seq.store(run.seq, Ordering::Relaxed);
     }
 
     pub(super) fn end(&self) {
         self.seq.store(0, Ordering::Relaxed);
     }
+
+    fn is_running(&self) -> bool {
+        self.seq.load(Ordering::Relaxed) != 0
+    }
+
+    fn is_labelled(&self) -> bool {
+        self.is_running() && self.is_labelled.load(Ordering::Relaxed)
+    }
+
+    fn label(&self) -> MutexGuard<'_, Texts> {
+        self.label.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl TaskHost for Host {
     fn task_name(&self) -> Option<String> {
-        if self.seq.load(Ordering::Relaxed) == 0 {
+        if !self.is_running() {
             return None;
         }
-        if self.is_named.load(Ordering::Relaxed) {
-            let name = self.name.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_labelled()
+            && let Some(name) = &self.label().name
+        {
             return Some(name.clone());
         }
         let task = self.task.load(Ordering::Relaxed);
@@ -74,5 +107,16 @@ impl TaskHost for Host {
     fn stop_requested(&self) -> bool {
         let seq = self.seq.load(Ordering::Relaxed);
         seq != 0 && (self.stop_requested)(seq)
+    }
+
+    fn task_id(&self) -> Option<String> {
+        self.is_labelled().then(|| self.label().id.clone())?
+    }
+
+    fn attempt(&self) -> u32 {
+        match self.is_running() {
+            true => self.earlier_attempts.load(Ordering::Relaxed) + 1,
+            false => 1,
+        }
     }
 }

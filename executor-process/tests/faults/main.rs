@@ -19,6 +19,8 @@ mod hostile;
 #[cfg(target_os = "linux")]
 mod killed;
 #[cfg(target_os = "linux")]
+mod relayed;
+#[cfg(target_os = "linux")]
 mod roles;
 #[cfg(target_os = "linux")]
 mod spawning;
@@ -52,5 +54,6 @@ fn main() -> std::process::ExitCode {
     spawning::add_to(&mut trials);
     healing::add_to(&mut trials);
     stopping::add_to(&mut trials);
+    relayed::add_to(&mut trials);
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -1,7 +1,7 @@
 use serde::{Serialize, ser};
 
 use super::{LONG, Problem, problem};
-use crate::codec::shelf;
+use crate::codec::append;
 
 /// Writes values onto the end of a buffer.
 pub(super) struct Writer<'a>(&'a mut Vec<u8>);
@@ -87,9 +87,7 @@ impl ser::Serializer for &mut Writer<'_> {
     #[inline]
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Problem> {
         self.length(bytes.len());
-        if bytes.len() < shelf::LONG || !shelf::put(self.0, bytes) {
-            self.0.extend_from_slice(bytes);
-        }
+        append(self.0, bytes);
         Ok(())
     }
 
