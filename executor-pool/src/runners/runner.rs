@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use executor_core::{Job, JobKey, Ran, context, spin};
+use executor_core::{HostKind, Job, JobKey, Ran, context, spin};
 
 use super::{Phase, Runners, Slot, state};
 use crate::{Own, Queue};
@@ -257,9 +257,7 @@ impl AtWork {
                 head.search();
                 continue;
             }
-            if spin::until(|| !queue.is_empty() || self.runners.phase() != Phase::Open)
-                && !queue.is_empty()
-            {
+            if self.waits_for_more() && !queue.is_empty() {
                 continue;
             }
             head.leave();
@@ -268,6 +266,18 @@ impl AtWork {
                 return;
             }
         }
+    }
+
+    /// Polls for a moment, if that is of use. True if something has come.
+    ///
+    /// Whoever waits on a thread for a result polls as well, and sees it at once. Async code cannot: it sleeps, and to wake
+    /// it on another core than this one, which polling keeps busy, takes several times as long as all the rest.
+    fn waits_for_more(&self) -> bool {
+        let Runners {
+            queue, settings, ..
+        } = &*self.runners;
+        settings.lender.kind() == HostKind::Pool
+            && spin::until(|| !queue.is_empty() || self.runners.phase() != Phase::Open)
     }
 
     fn next(&self) -> Option<Job> {
