@@ -6,7 +6,7 @@ pub(crate) use loom::{
     cell::UnsafeCell,
     sync::{
         Mutex,
-        atomic::{AtomicU32, Ordering, fence},
+        atomic::{AtomicBool, AtomicU32, Ordering, fence},
     },
     thread,
 };
@@ -14,7 +14,7 @@ pub(crate) use loom::{
 pub(crate) use std::{
     sync::{
         Mutex,
-        atomic::{AtomicU32, Ordering, fence},
+        atomic::{AtomicBool, AtomicU32, Ordering, fence},
     },
     thread,
 };

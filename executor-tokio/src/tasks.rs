@@ -5,11 +5,15 @@
 //!
 //! # Protocol
 //!
-//! One word holds how many jobs are under way (accepted and not over), how many of them have been polled and are
-//! not over, and whether the executor is closed. A submission takes a place in it, if it is open and there is one, and
-//! then spawns; so a closed executor whose count is 0 stays so. The job's own task gives the place back when it is
+//! Two counts that only grow say how many jobs are under way (accepted and not over): `taken`, of the places that
+//! submissions have taken, which also says whether the executor is closed, and `over`, of those given back. They are apart since
+//! different threads write them. A submission reads `taken`, then `over`, and takes a place by exchanging the `taken` that
+//! it has read; `over` never shrinks, so there still is a place if that succeeds. Whoever only looks reads `over` first. Where the last `over` that a submission saw is
+//! enough, it does not look at the real one. A closed executor whose counts are equal stays so.
+//!
+//! The job's own task gives the place back when it is
 //! over, or dropped by a runtime that ends; then it tells those who wait: for room (threads on `changed`, wakers), or
-//! for the end. They count themselves in `waiting` before they look at the word, and whoever changes the word looks
+//! for the end. They count themselves in `waiting` before they look at the counts, and whoever changes those looks
 //! at `waiting` afterwards, all sequentially consistent: so nobody waits for what has happened, and nothing is locked
 //! where nobody waits.
 
@@ -24,6 +28,7 @@ use std::{
     time::Instant,
 };
 
+use crossbeam_utils::CachePadded;
 use executor_core::{
     Admission, AsyncJob, Host, HostKind, HostedHome, Job, Outcome, Ran, Reason, Rejected, Stats,
 };
@@ -32,11 +37,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::probe;
 
-/// One job under way, in the word.
-const UNDER_WAY: u64 = 1;
-/// One job that has been polled and is not over, in the word.
-const RUNNING: u64 = 1 << 31;
-/// Nothing is accepted any more.
+/// In `taken`: nothing is accepted any more.
 const CLOSED: u64 = 1 << 63;
 
 /// What the handles of an executor and its async jobs share.
@@ -44,36 +45,43 @@ const CLOSED: u64 = 1 << 63;
 pub(crate) struct Tasks {
     home: HostedHome,
     handle: Handle,
-    limit: usize,
+    limit: u64,
     on_full: OnFull,
-    word: AtomicU64,
     /// What has not been started is to be cancelled.
     cancels: AtomicBool,
-    counts: Counts,
     /// How many threads and wakers wait.
     waiting: AtomicUsize,
     wakers: Mutex<Vec<Waker>>,
     changed: Condvar,
+    submissions: CachePadded<Submissions>,
+    ends: CachePadded<Ends>,
 }
 
-/// A job as tokio polls it. In this order: a job that is dropped settles, and then its place is given back.
+/// What submissions write.
+#[derive(Debug, Default)]
+struct Submissions {
+    taken: AtomicU64,
+    /// An earlier value of `over`.
+    seen_over: AtomicU64,
+}
+
+/// What jobs write that are over, or go on.
+#[derive(Debug, Default)]
+struct Ends {
+    over: AtomicU64,
+    /// Jobs that have been polled and are not over.
+    running: AtomicUsize,
+    /// All but those that succeeded.
+    counts: Counts,
+    /// Jobs that somebody else has settled, who counts them.
+    elsewhere: AtomicU64,
+}
+
+/// A job as tokio polls it, with its place. No larger than this, tokio's task has 128 bytes, and else 256.
 struct UnderWay {
-    job: AsyncJob,
-    place: Place,
-}
-
-/// A job's place in the count of those under way.
-struct Place {
+    /// `None` once it is over.
+    job: Option<AsyncJob>,
     tasks: Arc<Tasks>,
-    stage: Stage,
-}
-
-/// How far a job is.
-enum Stage {
-    New,
-    /// It was polled, and counts as running.
-    Polled,
-    Over,
 }
 
 impl Tasks {
@@ -81,12 +89,11 @@ impl Tasks {
         Arc::new_cyclic(|tasks: &Weak<Self>| Self {
             home: HostedHome::new(HostKind::Runtime, tasks.clone()),
             handle,
-            // What the word has room for is more than any memory has.
-            limit: limit.min(i32::MAX as usize),
+            limit: limit as u64,
             on_full,
-            word: AtomicU64::new(0),
+            submissions: CachePadded::default(),
+            ends: CachePadded::default(),
             cancels: AtomicBool::new(false),
-            counts: Counts::default(),
             waiting: AtomicUsize::new(0),
             wakers: Mutex::default(),
             changed: Condvar::new(),
@@ -112,7 +119,9 @@ impl Tasks {
                 Err((job, Some(reason))) => return Err(Rejected::new(job.into_job(), reason)),
                 Err((job, None)) => job,
             };
-            let full = Reason::Full { bound: self.limit };
+            let full = Reason::Full {
+                bound: usize::try_from(self.limit).unwrap_or(usize::MAX),
+            };
             let waits = match admission {
                 Admission::Now => return Err(Rejected::new(job.into_job(), full)),
                 Admission::Within(_) => true,
@@ -150,51 +159,71 @@ impl Tasks {
 
     /// Hands a job to tokio, if there is room, and gives it back else: with the reason, if it is another one.
     fn spawn(self: &Arc<Self>, job: AsyncJob) -> Result<(), (AsyncJob, Option<Reason>)> {
-        let mut word = self.word.load(Ordering::Relaxed);
-        loop {
-            if word & CLOSED != 0 {
-                return Err((job, Some(Reason::ShutDown)));
-            }
-            if under_way(word) >= self.limit {
-                return Err((job, None));
-            }
-            let next = word + UNDER_WAY;
-            match self
-                .word
-                .compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst)
-            {
-                Ok(_) => break,
-                Err(seen) => word = seen,
-            }
+        if let Err(reason) = self.take_place(true) {
+            return Err((job, reason));
         }
         // The job's own task notices when a runtime that has ended drops it. It has no other handle.
         drop(self.handle.spawn(UnderWay {
-            job,
-            place: Place {
-                tasks: Arc::clone(self),
-                stage: Stage::New,
-            },
+            job: Some(job),
+            tasks: Arc::clone(self),
         }));
         Ok(())
     }
 
+    /// Takes a place. The reason why there is none; that there is no room is no reason where that `is_bounded`.
+    fn take_place(&self, is_bounded: bool) -> Result<(), Option<Reason>> {
+        let Submissions { taken, seen_over } = &*self.submissions;
+        let mut seen = taken.load(Ordering::Relaxed);
+        loop {
+            if seen & CLOSED != 0 {
+                return Err(Some(Reason::ShutDown));
+            }
+            if is_bounded && seen.saturating_sub(seen_over.load(Ordering::Relaxed)) >= self.limit {
+                let over = self.ends.over.load(Ordering::SeqCst);
+                if seen.saturating_sub(over) >= self.limit {
+                    return Err(None);
+                }
+                seen_over.fetch_max(over.min(seen), Ordering::Relaxed);
+            }
+            match taken.compare_exchange_weak(seen, seen + 1, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return Ok(()),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
     /// Runs a job in the caller, which there is no room for.
     fn run_in_caller(self: &Arc<Self>, job: AsyncJob) -> Result<(), Rejected> {
-        let one_more = |word| (word & CLOSED == 0).then_some(word + UNDER_WAY + RUNNING);
-        let counted = self
-            .word
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
-        if counted.is_err() {
+        if self.take_place(false).is_err() {
             return Err(Rejected::new(job.into_job(), Reason::ShutDown));
         }
-        let mut place = Place {
-            tasks: Arc::clone(self),
-            stage: Stage::Polled,
-        };
+        self.ends.running.fetch_add(1, Ordering::SeqCst);
         // With the runtime's timers and sockets, which its own threads look after.
         let _entered = self.handle.enter();
-        place.end(job.into_job().run());
+        self.end(job.into_job().run(), true);
         Ok(())
+    }
+
+    /// Gives a place back, of a job that is settled; `was_running` says whether it counted as running.
+    fn end(&self, ran: Ran, was_running: bool) {
+        let Ends {
+            over,
+            running,
+            counts,
+            elsewhere,
+        } = &*self.ends;
+        if was_running {
+            running.fetch_sub(1, Ordering::SeqCst);
+        }
+        match ran {
+            Ran::Here(Outcome::Succeeded) => {}
+            Ran::Elsewhere => {
+                elsewhere.fetch_add(1, Ordering::SeqCst);
+            }
+            other => counts.count_shared(other),
+        }
+        over.fetch_add(1, Ordering::SeqCst);
+        self.tell();
     }
 
     /// Whether the runtime may be ending on this thread: then it drops its tasks one after the other, and this may be
@@ -225,7 +254,7 @@ impl Tasks {
         if cancels {
             self.cancels.store(true, Ordering::SeqCst);
         }
-        self.word.fetch_or(CLOSED, Ordering::SeqCst);
+        self.submissions.taken.fetch_or(CLOSED, Ordering::SeqCst);
         self.tell();
     }
 
@@ -233,8 +262,8 @@ impl Tasks {
     /// passed first.
     pub(crate) fn wait_idle(&self, deadline: Option<Instant>, closed: bool) -> bool {
         self.wait_until(deadline, |tasks| {
-            let word = tasks.word();
-            under_way(word) == 0 && (!closed || word & CLOSED != 0)
+            let (under_way, is_closed) = tasks.look();
+            under_way == 0 && (is_closed || !closed)
         })
     }
 
@@ -245,23 +274,39 @@ impl Tasks {
 
     /// How many jobs are accepted and not over.
     pub(crate) fn under_way(&self) -> usize {
-        under_way(self.word())
+        usize::try_from(self.look().0).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn add_to(&self, stats: &mut Stats) {
-        let word = self.word();
-        stats.running += running(word);
-        stats.queued += under_way(word) - running(word);
-        self.counts.add_to(stats);
+        let Ends {
+            over,
+            running,
+            counts,
+            elsewhere,
+        } = &*self.ends;
+        let running = running.load(Ordering::SeqCst);
+        let (failed, cancelled) = (stats.failed, stats.cancelled);
+        // First what is taken from `over`: then the difference is not less than 0.
+        counts.add_to(stats);
+        let others = stats.failed - failed + stats.cancelled - cancelled;
+        let others = others + elsewhere.load(Ordering::SeqCst);
+        stats.succeeded += over.load(Ordering::SeqCst).saturating_sub(others);
+        stats.running += running;
+        stats.queued += self.under_way().saturating_sub(running);
     }
 
-    fn word(&self) -> u64 {
-        self.word.load(Ordering::SeqCst)
+    /// How many jobs are under way, and whether the executor is closed.
+    ///
+    /// `over` first: if it equals what has been taken later, nothing was under way when it was read.
+    fn look(&self) -> (u64, bool) {
+        let over = self.ends.over.load(Ordering::SeqCst);
+        let taken = self.submissions.taken.load(Ordering::SeqCst);
+        ((taken & !CLOSED) - over, taken & CLOSED != 0)
     }
 
     fn has_room(&self) -> bool {
-        let word = self.word();
-        word & CLOSED != 0 || under_way(word) < self.limit
+        let (under_way, is_closed) = self.look();
+        is_closed || under_way < self.limit
     }
 
     fn wait_until(&self, deadline: Option<Instant>, reached: impl Fn(&Self) -> bool) -> bool {
@@ -319,22 +364,26 @@ impl Host for Tasks {
 impl Future for UnderWay {
     type Output = ();
 
+    /// # Panics
+    ///
+    /// If it is polled after it was ready.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Self { job, place } = self.get_mut();
-        let is_new = matches!(place.stage, Stage::New);
-        if is_new && place.tasks.cancels.load(Ordering::SeqCst) {
+        let Self { job: slot, tasks } = self.get_mut();
+        let job = slot.as_mut().expect("tokio polls no task that is over");
+        let was_running = job.is_started();
+        if !was_running && tasks.cancels.load(Ordering::SeqCst) {
             job.cancel();
         }
-        match Pin::new(job).poll(context) {
+        match Pin::new(&mut *job).poll(context) {
             Poll::Ready(ran) => {
-                place.end(ran);
+                *slot = None;
+                tasks.end(ran, was_running);
                 Poll::Ready(())
             }
             Poll::Pending => {
                 // What is over after its first poll, as most are, never counts as running.
-                if is_new {
-                    place.tasks.word.fetch_add(RUNNING, Ordering::SeqCst);
-                    place.stage = Stage::Polled;
+                if !was_running && job.is_started() {
+                    tasks.ends.running.fetch_add(1, Ordering::SeqCst);
                 }
                 Poll::Pending
             }
@@ -342,32 +391,13 @@ impl Future for UnderWay {
     }
 }
 
-impl Place {
-    /// Gives the place back; the job is settled.
-    fn end(&mut self, ran: Ran) {
-        let place = match self.stage {
-            Stage::New => UNDER_WAY,
-            Stage::Polled => UNDER_WAY + RUNNING,
-            Stage::Over => return,
-        };
-        self.stage = Stage::Over;
-        self.tasks.counts.count_shared(ran);
-        self.tasks.word.fetch_sub(place, Ordering::SeqCst);
-        self.tasks.tell();
-    }
-}
-
-impl Drop for Place {
+impl Drop for UnderWay {
     fn drop(&mut self) {
-        // A job that was dropped is lost, unless it had been cancelled.
-        self.end(Ran::Here(Outcome::Failed));
+        let Some(job) = self.job.take() else { return };
+        let was_running = job.is_started();
+        // It settles, and then its place is given back.
+        drop(job);
+        // It is lost, unless it had been cancelled.
+        self.tasks.end(Ran::Here(Outcome::Failed), was_running);
     }
-}
-
-fn under_way(word: u64) -> usize {
-    usize::try_from(word % RUNNING).unwrap_or(usize::MAX)
-}
-
-fn running(word: u64) -> usize {
-    usize::try_from((word & !CLOSED) / RUNNING).unwrap_or(usize::MAX)
 }

@@ -36,7 +36,7 @@ use crate::{
     Outcome, PortableTask, Task, TaskError, Timeout,
     map::{RunTask, chunk::Chunk},
     panic,
-    sync::Mutex,
+    sync::{AtomicBool, Mutex, Ordering},
 };
 
 /// How the future is driven by a worker that has no runtime.
@@ -59,6 +59,8 @@ where
     cell: TaskCell<Work<T, M, F>, ()>,
     block_on: BlockOn,
     stop_slot: Mutex<Option<Waker>>,
+    /// Whether the stop slot was ever filled; only the poller asks.
+    has_slept: AtomicBool,
 }
 
 /// What is in the stage of such a cell: the task, and how it becomes a future; then the future.
@@ -182,6 +184,7 @@ where
             cell: TaskCell::new(header, Work::Waiting(task, start), ()),
             block_on,
             stop_slot: Mutex::new(None),
+            has_slept: AtomicBool::new(false),
         });
         NonNull::from(Box::leak(cell)).cast()
     }
@@ -238,6 +241,8 @@ where
     /// Leaves a waker for whoever asks the task to stop. The old one is dropped with no lock held, and whatever its
     /// drop does is kept away from the poll.
     fn fill_stop_slot(&self, waker: &Waker) {
+        // Relaxed: the poller's own.
+        self.has_slept.store(true, Ordering::Relaxed);
         let is_there = |old: &Option<Waker>| old.as_ref().is_some_and(|old| old.will_wake(waker));
         if !is_there(&self.stop_slot()) {
             let new = waker.clone();
@@ -248,6 +253,9 @@ where
 
     /// The task is over: nobody has to be woken any more.
     fn empty_stop_slot(&self) {
+        if !self.has_slept.load(Ordering::Relaxed) {
+            return;
+        }
         let old = self.stop_slot().take();
         if old.is_some() {
             panic::guard(|| drop(old));
@@ -421,8 +429,8 @@ impl CellRef {
 /// [`Lost`](crate::TaskErrorKind::Lost).
 #[must_use = "an async job that is dropped settles as lost"]
 pub struct AsyncJob {
+    // Nothing else: it is moved about, and with more a tokio task would not fit into 128 bytes.
     stage: Stage,
-    asynchronous: &'static Asynchronous,
 }
 
 /// How far an async job is.
@@ -452,9 +460,8 @@ impl Job {
     /// The job, if its task is no future.
     pub fn into_async(self) -> Result<AsyncJob, Self> {
         match self.cell().header().vtable.asynchronous {
-            Some(asynchronous) => Ok(AsyncJob {
+            Some(_) => Ok(AsyncJob {
                 stage: Stage::Pending(self),
-                asynchronous,
             }),
             None => Err(self),
         }
@@ -545,8 +552,11 @@ impl Future for AsyncJob {
         };
         let polled = {
             let _current = Current::enter(cell);
+            let Some(asynchronous) = cell.header().vtable.asynchronous else {
+                unreachable!("only a future becomes an async job");
+            };
             // SAFETY: claimed, so the stage is ours; it holds the work, since it has not been ready.
-            unsafe { (this.asynchronous.poll)(cell.0, context) }
+            unsafe { (asynchronous.poll)(cell.0, context) }
         };
         let outcome = ready!(polled);
         this.stage = Stage::Over;
