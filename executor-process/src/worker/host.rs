@@ -25,7 +25,7 @@ pub(super) struct Host {
     label: Mutex<Texts>,
 }
 
-/// The texts of a [`Label`](crate::wire::frame::Label).
+/// The texts of a [`Label`].
 #[derive(Default)]
 struct Texts {
     name: Option<String>,
