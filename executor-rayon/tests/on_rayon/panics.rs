@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use executor_core::{Executor as _, Future as _, LocalExecutorExt as _, Shutdown};
+use executor_core::{Executor as _, Future as _, LocalExecutorExt as _, PanicReport, Shutdown};
 use executor_rayon::RayonExecutor;
 use rayon::prelude::*;
 
@@ -81,8 +81,11 @@ fn in_jobs_and_in_what_they_do_with_rayon() {
                 let failed = guest.executor.spawn(job).unwrap();
                 let error = failed.result().unwrap_err();
                 assert!(error.is_panicked(), "{error}");
-                // Who has the payload has the bomb.
-                std::mem::forget(error);
+                let payload = error.panic_report().and_then(PanicReport::take_payload);
+                if let Ok(bomb) = payload.expect("it panicked here").downcast::<Bomb>() {
+                    // Who has the payload has the bomb.
+                    std::mem::forget(*bomb);
+                }
             }
             works(&guest);
         });
