@@ -69,7 +69,7 @@ pub(crate) fn all() -> Vec<Workload> {
             .contender("ours map", maps::by_tasks)
             .contender("ours map_fn", maps::by_closure)
             .contender("rayon par_iter", maps::by_rayon)
-            .contender("std scoped threads", maps::by_scoped_threads),
+            .limit("std scoped threads", maps::by_scoped_threads),
         Workload::new("r6-allocations", "allocations for each task", TIMES)
             .contend(both!(costs::allocations)),
         // Less than 2 percent more: a block of a queue serves 63 tasks.

@@ -22,7 +22,7 @@ const IDEAL: Unit = Unit::fraction();
 const TIMES: Unit = Unit::count(3, "");
 
 const MIB: usize = 1 << 20;
-const MANY: usize = 64 * MIB;
+const KIB: usize = 1 << 10;
 
 /// A function that adds each subject to a workload.
 macro_rules! contenders {
@@ -44,13 +44,13 @@ pub(crate) fn all() -> Vec<Workload> {
             .goal(Times(3.0, pipe))
             .goal(Times(0.3, procspawn))
             .contend(each_subject!(contenders!(calls::warm)))
-            .contender("raw pipe", calls::warm_raw)
+            .limit("raw pipe", calls::warm_raw)
             .contend(in_python),
         Workload::new("p1-idle", "the same after 1 ms of idleness", MICROSECONDS)
             .goal(Times(3.0, pipe))
             .goal(Times(0.3, procspawn))
             .contend(each_subject!(contenders!(calls::idle)))
-            .contender("raw pipe", calls::idle_raw)
+            .limit("raw pipe", calls::idle_raw)
             .contend(in_python),
         Workload::new("p2", "100,000 no-op tasks submitted, then all results taken; per task", NANOSECONDS)
             .goal(AtMost(500.0))
@@ -61,16 +61,16 @@ pub(crate) fn all() -> Vec<Workload> {
         Workload::new("p3-even", "20,000 tasks of 20 us by the clock; fraction of the ideal", IDEAL)
             .goal(AtLeast(0.90))
             .contend(each_subject!(contenders!(load::even)))
-            .contender("two threads, no queue", load::even_limit)
+            .limit("two threads, no queue", load::even_limit)
             .contend(in_python),
         Workload::new("p3-uneven", "20,000 uneven tasks of 1 to 100 us by the clock; fraction of the ideal", IDEAL)
             .goal(AtLeast(0.88))
             .contend(each_subject!(contenders!(load::uneven)))
-            .contender("two threads, no queue", load::uneven_limit)
+            .limit("two threads, no queue", load::uneven_limit)
             .contend(in_python),
         Workload::new("p3-toil", "the same uneven tasks, counted in iterations; fraction of the ideal", IDEAL)
             .contend(each_subject!(contenders!(load::toil)))
-            .contender("two threads, no queue", load::toil_limit),
+            .limit("two threads, no queue", load::toil_limit),
         Workload::new("p3-naps", "400 sleeps of 1 to 100 ms on 8 workers; fraction of the greedy bound", IDEAL)
             .goal(AtLeast(0.97))
             .contend(each_subject!(contenders!(load::naps)))
@@ -79,12 +79,12 @@ pub(crate) fn all() -> Vec<Workload> {
             .goal(AtLeast(0.85))
             .contender("ours", maps::churn)
             .contender("procspawn, chunked by hand", maps::churn_by_procspawn)
-            .contender("two threads, no queue", maps::churn_limit),
+            .limit("two threads, no queue", maps::churn_limit),
         Workload::new("p4-10us", "map of 20,000 items of 10 us by the clock; fraction of the ideal", IDEAL)
             .goal(AtLeast(0.95))
             .contender("ours", maps::spin)
             .contender("procspawn, chunked by hand", maps::spin_by_procspawn)
-            .contender("two threads, no queue", maps::spin_limit)
+            .limit("two threads, no queue", maps::spin_limit)
             .contend(in_python),
         Workload::new("p5", "map of 1,000,000 no-op items", MILLISECONDS)
             .goal(Times(1.0 / 30.0, futures))
@@ -92,25 +92,22 @@ pub(crate) fn all() -> Vec<Workload> {
             .contender("ours", maps::noop)
             .contender("procspawn, chunked by hand", maps::noop_by_procspawn)
             .contend(in_python),
-        Workload::new("p6-1MiB", "1 MiB there and back", MICROSECONDS)
+        bytes::workload("p6-64B", "64 bytes there and back", MICROSECONDS, 64),
+        bytes::workload("p6-1KiB", "1 KiB there and back", MICROSECONDS, KIB),
+        bytes::workload("p6-64KiB", "64 KiB there and back", MICROSECONDS, 64 * KIB),
+        bytes::workload("p6-1MiB", "1 MiB there and back", MICROSECONDS, MIB)
             .goal(Times(0.4, procspawn))
             .goal(Times(0.2, pipe))
-            .contend(each_subject!(contenders!(bytes::one_mebibyte)))
-            .contender("procspawn Shmem", bytes::by_shmem::<MIB>)
-            .contender("raw pipe", bytes::raw::<MIB>)
             .contend(in_python),
-        Workload::new("p6-64MiB", "64 MiB there and back", MILLISECONDS)
+        bytes::workload("p6-64MiB", "64 MiB there and back", MILLISECONDS, 64 * MIB)
             .goal(Times(0.25, procspawn))
             .goal(Times(0.2, pipe))
-            .contend(each_subject!(contenders!(bytes::many_mebibytes)))
-            .contender("procspawn Shmem", bytes::by_shmem::<MANY>)
-            .contender("raw pipe", bytes::raw::<MANY>)
             .contend(in_python),
         Workload::new("p7", "pool of 2 built, until its first result", MILLISECONDS)
             .goal(Times(2.0, Named("Command, first byte")))
             .goal(Times(0.7, procspawn))
             .contend(each_subject!(contenders!(ends::start)))
-            .contender("Command, first byte", ends::start_raw)
+            .limit("Command, first byte", ends::start_raw)
             .contend(in_python),
         Workload::new("p8-fails", "worker killed, until its future fails", MICROSECONDS)
             .goal(AtMost(1e6))
@@ -125,13 +122,13 @@ pub(crate) fn all() -> Vec<Workload> {
             .contend(in_python),
         Workload::new("p9-call", "voluntary context switches of all processes for each call", TIMES)
             .contend(each_subject!(contenders!(system::switches_in_calls)))
-            .contender("raw pipe", system::switches_in_calls_raw)
+            .limit("raw pipe", system::switches_in_calls_raw)
             .contend(in_python),
         Workload::new("p9-burst-io", "reads and writes of all processes for each task of a burst", TIMES)
             .contender("ours", system::transfers_in_burst),
         Workload::new("p9-call-io", "reads and writes of all processes for each call", TIMES)
             .contender("ours", system::transfers_in_calls)
-            .contender("raw pipe", system::transfers_in_calls_raw),
+            .limit("raw pipe", system::transfers_in_calls_raw),
     ]
 }
 

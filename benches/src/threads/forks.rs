@@ -48,6 +48,32 @@ pub(crate) fn fibonacci_by_rayon(pool: &rayon::ThreadPool, n: u64) -> u64 {
     pool.install(|| fibonacci(n))
 }
 
+/// Fibonacci by chili's `join`, which forks only when another thread asks for work.
+pub(crate) fn fibonacci_by_chili(pool: &chili::ThreadPool, n: u64) -> u64 {
+    fn fibonacci(scope: &mut chili::Scope<'_>, n: u64) -> u64 {
+        if n < 2 {
+            return n;
+        }
+        let (a, b) = scope.join(
+            |scope| fibonacci(scope, n - 1),
+            |scope| fibonacci(scope, n - 2),
+        );
+        a + b
+    }
+    fibonacci(&mut pool.scope(), black_box(n))
+}
+
+/// Fibonacci without a fork.
+pub(crate) fn fibonacci_serially(n: u64) -> u64 {
+    fn fibonacci(n: u64) -> u64 {
+        if n < 2 {
+            return n;
+        }
+        black_box(fibonacci(n - 1)) + fibonacci(n - 2)
+    }
+    fibonacci(black_box(n))
+}
+
 /// A binary tree of that many tasks: each spawns its children, and nobody waits for any of them, but
 /// for all.
 ///

@@ -2,7 +2,9 @@
 
 use std::{
     hint::black_box,
+    num::NonZero,
     sync::{Arc, Barrier},
+    thread,
     time::Duration,
 };
 
@@ -50,9 +52,14 @@ pub(super) fn forgotten<S: Subject>(scale: Scale) -> f64 {
 
 /// Four clients at once: nanoseconds a task.
 pub(super) fn four_clients<S: Subject>(scale: Scale) -> f64 {
+    clients::<S>(4, scale)
+}
+
+/// So many clients at once: nanoseconds a task.
+pub(super) fn clients<S: Subject>(clients: u64, scale: Scale) -> f64 {
     let pool = started::<S>();
-    let tasks = scale.of(250_000);
-    nanoseconds(|| flows::clients(&pool, 4, tasks)) / (4 * tasks) as f64
+    let tasks = scale.of(1_000_000) / clients;
+    nanoseconds(|| flows::clients(&pool, clients, tasks)) / (clients * tasks) as f64
 }
 
 /// `join` of ours: nanoseconds a fork.
@@ -71,6 +78,32 @@ pub(super) fn spawn<const N: usize>(scale: Scale) -> f64 {
 pub(super) fn rayon_join<const N: usize>(scale: Scale) -> f64 {
     let pool = rayon_pool(N);
     fork(scale, |n| forks::fibonacci_by_rayon(&pool, n))
+}
+
+/// The `join` of chili: nanoseconds a fork.
+pub(super) fn chili_join<const N: usize>(scale: Scale) -> f64 {
+    // The caller works too.
+    let others = NonZero::new(N - 1).unwrap_or(NonZero::<usize>::MIN);
+    let pool = chili::ThreadPool::with_config(chili::Config {
+        thread_count: Some(others),
+        ..chili::Config::default()
+    });
+    fork(scale, |n| forks::fibonacci_by_chili(&pool, n))
+}
+
+/// The same additions by one thread: nanoseconds a fork.
+pub(super) fn serial_fibonacci(scale: Scale) -> f64 {
+    fork(scale, forks::fibonacci_serially)
+}
+
+/// One thread started and joined: nanoseconds.
+pub(super) fn one_thread(scale: Scale) -> f64 {
+    median(scale.of(200), || {
+        nanoseconds(|| {
+            let thread = thread::spawn(|| black_box(20) + 1);
+            black_box(thread.join().expect("it does not panic"));
+        })
+    })
 }
 
 /// A tree of spawns: nanoseconds a task.

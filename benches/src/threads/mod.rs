@@ -8,9 +8,11 @@ mod measure;
 pub(crate) mod peers;
 mod uneven;
 
+use executor_threads::ThreadPoolExecutor;
+
 use crate::{
     threads::peers::{Subject, each_subject},
-    harness::workload::{Goal, Rival, Unit, Workload},
+    harness::workload::{Chart, Goal, Rival, Unit, Workload},
 };
 
 const NANOSECONDS: Unit = Unit::new(1.0, 1, " ns");
@@ -53,19 +55,27 @@ pub(crate) fn all() -> Vec<Workload> {
             .contend(each_subject!(contenders!(forgotten)))
             .program("Java ForkJoinPool", java::fork_join)
             .program("Java ThreadPoolExecutor", java::executor),
+        clients(1),
+        clients(2),
+        clients(8),
         Workload::new("t4", "4 clients x 250,000 no-op tasks, all results taken; per task", NANOSECONDS)
             .goal(Times(0.9, BestInRust))
+            .at(Chart::Clients, 4.0)
             .contend(each_subject!(contenders!(four_clients)))
             .program("Java ForkJoinPool", java::fork_join)
             .program("Java ThreadPoolExecutor", java::executor),
         Workload::new("t5a-join", "fib(27) by join, 2 workers; per fork", NANOSECONDS)
             .goal(Times(2.5, rayon_join))
             .contender("ours join", measure::join::<2>)
-            .contender("rayon::join", measure::rayon_join::<2>),
+            .contender("rayon::join", measure::rayon_join::<2>)
+            .contender("chili", measure::chili_join::<2>)
+            .limit("one thread, no forks", measure::serial_fibonacci),
         Workload::new("t5a-join-1", "fib(27) by join, 1 worker; per fork", NANOSECONDS)
             .goal(Times(2.5, rayon_join))
             .contender("ours join", measure::join::<1>)
-            .contender("rayon::join", measure::rayon_join::<1>),
+            .contender("rayon::join", measure::rayon_join::<1>)
+            .contender("chili", measure::chili_join::<1>)
+            .limit("one thread, no forks", measure::serial_fibonacci),
         Workload::new("t5a-spawn", "fib(27) by spawn and result, 2 workers; per fork", NANOSECONDS)
             .goal(Times(12.0, rayon_join))
             .contender("ours spawn", measure::spawn::<2>)
@@ -82,15 +92,16 @@ pub(crate) fn all() -> Vec<Workload> {
             .contender("ours map", measure::map_tasks)
             .contender("ours map_fn", measure::map_closure)
             .contender("rayon par_iter", measure::map_rayon)
-            .contender("std scoped threads", measure::map_scoped)
+            .limit("std scoped threads", measure::map_scoped)
             .contender("serial", measure::map_serial),
         Workload::new("t7", "20,000 uneven tasks of 1 to 100 us; fraction of the ideal", IDEAL)
             .goal(AtLeast(0.93))
             .contend(each_subject!(contenders!(uneven)))
-            .contender("two threads, no queue", measure::uneven_limit),
+            .limit("two threads, no queue", measure::uneven_limit),
         Workload::new("t8", "pool built, one task, dropped", MICROSECONDS)
             .goal(Times(1.0, BestInRust))
-            .contend(each_subject!(contenders!(short_life))),
+            .contend(each_subject!(contenders!(short_life)))
+            .limit("a thread started and joined", measure::one_thread),
         Workload::new("mem-bytes", "memory for each of 1,000,000 outstanding tasks", BYTES)
             .goal(AtMost(160.0))
             .contend(each_subject!(contenders!(bytes))),
@@ -102,4 +113,28 @@ pub(crate) fn all() -> Vec<Workload> {
             .goal(AtMost(0.0))
             .contend(each_subject!(contenders!(idle_switches))),
     ]
+}
+
+/// The contended submission of t4, with another number of clients.
+fn clients(clients: u64) -> Workload {
+    use self::peers::{AsyncTask, Crossbeam, Rayon, TokioBlocking};
+    let name = format!("t4-{clients}");
+    let title = format!("{clients} clients, 1,000,000 no-op tasks in all, all results taken; per task");
+    Workload::new(name, title, NANOSECONDS)
+        .at(Chart::Clients, clients as f64)
+        .contender("ours", move |scale| {
+            measure::clients::<ThreadPoolExecutor>(clients, scale)
+        })
+        .contender(Crossbeam::NAME, move |scale| {
+            measure::clients::<Crossbeam>(clients, scale)
+        })
+        .contender(AsyncTask::NAME, move |scale| {
+            measure::clients::<AsyncTask>(clients, scale)
+        })
+        .contender(Rayon::NAME, move |scale| {
+            measure::clients::<Rayon>(clients, scale)
+        })
+        .contender(TokioBlocking::NAME, move |scale| {
+            measure::clients::<TokioBlocking>(clients, scale)
+        })
 }
