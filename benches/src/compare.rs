@@ -13,7 +13,8 @@ use crate::{
 
 /// Does what the command line says: measures, prints, and writes what was asked for.
 ///
-/// The exit code says whether it could do so; a goal that is missed does not change it. Call [`init`](crate::init())
+/// The exit code says whether it could do so, for every subject in Rust; a goal that is missed does not change it,
+/// and neither does a language that is not installed. Call [`init`](crate::init())
 /// before.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -71,7 +72,12 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         bar.suspend(|| print!("{}", table.text()));
     });
     print!("{}", report.summary());
-    write(&report, arguments)
+    write(&report, arguments)?;
+    match report.failures() {
+        0 => Ok(()),
+        1 => Err("one subject has no sample: the table says why".to_owned()),
+        many => Err(format!("{many} subjects have no sample: the tables say why")),
+    }
 }
 
 /// As if it had been measured now.

@@ -103,6 +103,13 @@ impl Report {
         text::summary(self)
     }
 
+    /// How many subjects failed that need nothing to be installed.
+    pub(crate) fn failures(&self) -> usize {
+        let rows = self.tables.iter().flat_map(|table| &table.rows);
+        let failed = |row: &&Row| row.missing.is_some() && row.kind != Kind::Foreign;
+        rows.filter(failed).count()
+    }
+
     /// How many goals had this verdict.
     fn count(&self, verdict: Verdict) -> usize {
         let goals = self.tables.iter().flat_map(|table| &table.goals);
