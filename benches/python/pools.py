@@ -1,4 +1,4 @@
-"""Measures one workload on one of Python's pools, and prints one figure in nanoseconds.
+"""Measures one workload on one of Python's pools, and prints one figure: nanoseconds, or what the workload says.
 
     pools.py SUBJECT WORKLOAD N [WORKERS]
     pools.py --list
@@ -156,50 +156,56 @@ def burst(make, tasks, workers):
     return sample
 
 
-def loaded(task_nanoseconds):
-    """N tasks that keep their worker busy for so long by the clock; for each task, all workers together."""
-
-    def measure(make, tasks, workers):
-        pool = started(make, workers)
-        sample = timed(lambda: run_all(pool, spin, [task_nanoseconds] * tasks)) / tasks
-        pool.stop()
-        return sample
-
-    return measure
+def even(make, tasks, workers):
+    """N tasks that keep their worker busy for 20 us by the clock; the ideal time as a fraction of the one taken."""
+    return efficiency(make, spin, [20_000] * tasks, 20_000 * tasks / workers, workers)
 
 
 def uneven(make, tasks, workers):
-    """As `loaded`, of 1 to 100 us, the longest rare."""
+    """As `even`, of 1 to 100 us, the longest rare."""
     random = Random(7)
     lengths = [int((1 + 99 * random.fraction() ** 18) * 1000) for _ in range(tasks)]
-    pool = started(make, workers)
-    sample = timed(lambda: run_all(pool, spin, lengths)) / tasks
-    pool.stop()
-    return sample
+    return efficiency(make, spin, lengths, sum(lengths) / workers, workers)
 
 
 def naps(make, tasks, workers):
-    """N sleeps of 1 to 100 ms; for each."""
+    """As `even`, of sleeps of 1 to 100 ms. The ideal is what they take if each begins as soon as a worker is free."""
     random = Random(7)
     lengths = [int(1000 * 100 ** random.fraction()) for _ in range(tasks)]
+    free = [0] * workers
+    for length in lengths:
+        first = free.index(min(free))
+        free[first] += length
+    return efficiency(make, nap, lengths, max(free) * 1000, workers)
+
+
+def efficiency(make, function, lengths, ideal, workers):
     pool = started(make, workers)
-    sample = timed(lambda: run_all(pool, nap, lengths)) / tasks
+    sample = ideal / timed(lambda: run_all(pool, function, lengths))
     pool.stop()
     return sample
 
 
-def mapped(function, argument, chunks):
-    """A map over N items in chunks of the size that serves it best; for each item."""
+def map_noop(make, items, workers):
+    """A map over N no-ops, in chunks of the size that serves it best; all of it."""
+    return best_map(make, noop, range(items), workers, (200, 50, 10, 2))
 
-    def measure(make, items, workers):
-        pool = started(make, workers)
-        arguments = range(items) if argument is None else [argument] * items
-        sizes = sorted({max(1, items // parts) for parts in chunks})
-        best = min(timed(lambda: check(pool.map(function, arguments, size), items)) for size in sizes)
-        pool.stop()
-        return best / items
 
-    return measure
+def map_spin(make, items, workers):
+    """A map over N items of 10 us, likewise; the ideal time as a fraction of the one taken."""
+    best = best_map(make, spin, [10_000] * items, workers, (2000, 400, 80, 20))
+    return items * 10_000 / workers / best
+
+
+def best_map(make, function, arguments, workers, chunks):
+    pool = started(make, workers)
+    items = len(arguments)
+    sizes = {max(1, items // count) for count in chunks}
+    best = min(
+        timed(lambda: check(pool.map(function, arguments, size), items)) for size in sorted(sizes)
+    )
+    pool.stop()
+    return best
 
 
 def there_and_back(size):
@@ -278,6 +284,46 @@ def killed(replaced):
     return measure
 
 
+def switches(together):
+    """Voluntary context switches of all processes for each of N tasks, submitted at once or one by one."""
+
+    def measure(make, tasks, workers):
+        pool = started(make, workers)
+        before = count_switches()
+        if together:
+            run_all(pool, noop, range(tasks))
+        else:
+            for i in range(tasks):
+                pool.submit(noop, i)()
+        sample = (count_switches() - before) / tasks
+        pool.stop()
+        return sample
+
+    return measure
+
+
+def count_switches():
+    """Voluntary context switches of this process and its children, up to now."""
+    if not os.path.isdir("/proc/self/task"):
+        raise Skip("only Linux counts context switches in /proc")
+    own = os.getpid()
+    total = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                parent = int(stat.read().rsplit(")", 1)[1].split()[1])
+            if own not in (int(pid), parent):
+                continue
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/status") as status:
+                    for line in status:
+                        if line.startswith("voluntary_ctxt_switches:"):
+                            total += int(line.split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # that process has ended meanwhile
+    return total
+
+
 # How it is measured.
 
 
@@ -336,11 +382,11 @@ WORKLOADS = {
     "call": warm,
     "call-idle": idle,
     "burst": burst,
-    "even": loaded(20_000),
+    "even": even,
     "uneven": uneven,
     "naps": naps,
-    "map-noop": mapped(noop, None, (200, 50, 10, 2)),
-    "map-10us": mapped(spin, 10_000, (2000, 400, 80, 20)),
+    "map-noop": map_noop,
+    "map-10us": map_spin,
     "payload-64B": there_and_back(64),
     "payload-4KiB": there_and_back(4 * KIB),
     "payload-64KiB": there_and_back(64 * KIB),
@@ -350,6 +396,8 @@ WORKLOADS = {
     "start": start,
     "kill-failed": killed(replaced=False),
     "kill-replaced": killed(replaced=True),
+    "switches-burst": switches(together=True),
+    "switches-call": switches(together=False),
 }
 
 
