@@ -5,13 +5,13 @@ pub(crate) mod calls;
 mod ends;
 mod load;
 mod maps;
-mod system;
 pub(crate) mod peers;
+mod system;
 pub(crate) mod work;
 
 use crate::{
-    process::peers::{Subject, each_subject, python},
     harness::workload::{Goal, Rival, Unit, Workload},
+    process::peers::{Subject, each_subject, python},
     process::work::Noop,
 };
 
@@ -112,11 +112,11 @@ pub(crate) fn all() -> Vec<Workload> {
         Workload::new("p8-fails", "worker killed, until its future fails", MICROSECONDS)
             .goal(AtMost(1e6))
             .contend(each_subject!(contenders!(ends::fails)))
-            .program(FUTURES, python::futures),
+            .contend(killed_in_python),
         Workload::new("p8-replaced", "the only worker killed, until the next result", MILLISECONDS)
             .goal(AtMost(3e6))
             .contend(each_subject!(contenders!(ends::replaced)))
-            .program(FUTURES, python::futures),
+            .contend(killed_in_python),
         Workload::new("p9-burst", "voluntary context switches of all processes for each task of a burst", TIMES)
             .contend(each_subject!(contenders!(system::switches_in_burst)))
             .contend(in_python),
@@ -137,7 +137,26 @@ const FUTURES: &str = "CPython ProcessPoolExecutor";
 fn in_python(workload: Workload) -> Workload {
     workload
         .program(FUTURES, python::futures)
+        .program(
+            "CPython ProcessPoolExecutor, spawn",
+            python::futures_spawned,
+        )
         .program("CPython multiprocessing", python::multiprocessing)
+        .program("loky", python::loky)
+        .program("pebble", python::pebble)
+        .program("CPython ThreadPoolExecutor", python::threads)
+}
+
+/// Those that notice.
+fn killed_in_python(workload: Workload) -> Workload {
+    workload
+        .program(FUTURES, python::futures)
+        .program(
+            "CPython ProcessPoolExecutor, spawn",
+            python::futures_spawned,
+        )
+        .program("loky", python::loky)
+        .program("pebble", python::pebble)
 }
 
 /// A pool that has all its processes, and has run a few tasks.

@@ -11,8 +11,8 @@ mod uneven;
 use executor_threads::ThreadPoolExecutor;
 
 use crate::{
-    threads::peers::{Subject, each_subject},
     harness::workload::{Chart, Goal, Rival, Unit, Workload},
+    threads::peers::{Subject, each_subject},
 };
 
 const NANOSECONDS: Unit = Unit::new(1.0, 1, " ns");
@@ -39,10 +39,14 @@ pub(crate) fn all() -> Vec<Workload> {
     vec![
         Workload::new("t1", "submit and wait, warm", NANOSECONDS)
             .goal(Times(0.25, Named("crossbeam by hand")))
-            .contend(each_subject!(contenders!(warm))),
+            .contend(each_subject!(contenders!(warm)))
+            .program("Java ForkJoinPool", java::fork_join)
+            .program("Java ThreadPoolExecutor", java::executor),
         Workload::new("t1i", "submit and wait after 1 ms of idleness", MICROSECONDS)
             .goal(Times(1.0, BestInRust))
-            .contend(each_subject!(contenders!(idle))),
+            .contend(each_subject!(contenders!(idle)))
+            .program("Java ForkJoinPool", java::fork_join)
+            .program("Java ThreadPoolExecutor", java::executor),
         Workload::new("t2", "1,000,000 no-op tasks submitted, then all results taken; per task", NANOSECONDS)
             .goal(Times(0.5, Named("rayon + oneshot")))
             .goal(Times(0.25, Named("tokio spawn_blocking")))
@@ -69,7 +73,8 @@ pub(crate) fn all() -> Vec<Workload> {
             .contender("ours join", measure::join::<2>)
             .contender("rayon::join", measure::rayon_join::<2>)
             .contender("chili", measure::chili_join::<2>)
-            .limit("one thread, no forks", measure::serial_fibonacci),
+            .limit("one thread, no forks", measure::serial_fibonacci)
+            .program("Java ForkJoinPool", java::fork_join),
         Workload::new("t5a-join-1", "fib(27) by join, 1 worker; per fork", NANOSECONDS)
             .goal(Times(2.5, rayon_join))
             .contender("ours join", measure::join::<1>)
@@ -86,7 +91,9 @@ pub(crate) fn all() -> Vec<Workload> {
             .contender("rayon::join", measure::rayon_join::<1>),
         Workload::new("t5b", "tree of 200,000 nested spawns; per task", NANOSECONDS)
             .goal(Times(1.0, Named("rayon + oneshot")))
-            .contend(each_subject!(contenders!(tree))),
+            .contend(each_subject!(contenders!(tree)))
+            .program("Java ForkJoinPool", java::fork_join)
+            .program("Java ThreadPoolExecutor", java::executor),
         Workload::new("t6", "map of 1,000,000 items of 14 ns, in order", MILLISECONDS)
             .goal(Times(1.6, Named("rayon par_iter")))
             .contender("ours map", measure::map_tasks)
