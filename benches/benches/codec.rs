@@ -1,6 +1,6 @@
 //! What the way through another process costs without the process: nanoseconds an item for each step.
 //!
-//! `cargo bench -p executor-core --bench codec`. The parent pays for all steps but `run`.
+//! `cargo bench -p benches --bench codec`. The parent pays for all steps but `run`.
 
 use std::{
     hint::black_box,
@@ -147,7 +147,7 @@ fn singles<T: PortableTask>(title: &str, task: impl Fn(u64) -> T) {
     const ITEMS: u64 = 1000;
     let shelf = Shelf::default();
     let mut steps = Steps::new();
-    for _ in 0..300 {
+    for _ in 0..rounds(300) {
         let tasks: Vec<T> = (0..ITEMS).map(|n| task(n << 20)).collect();
         let futures: Vec<_> = steps.time(0, || {
             tasks
@@ -170,7 +170,7 @@ fn chunks<T: PortableTask>(title: &str, task: impl Fn(u64) -> T) {
     const ITEMS: usize = 16 * CHUNK;
     let shelf = Shelf::default();
     let mut steps = Steps::new();
-    for _ in 0..50 {
+    for _ in 0..rounds(50) {
         let tasks = (0..ITEMS as u64).map(|n| task(n << 20));
         let results = steps.time(0, || shelf.map(tasks).chunk(CHUNK).window(ITEMS).start());
         steps.serve(&shelf);
@@ -181,6 +181,15 @@ fn chunks<T: PortableTask>(title: &str, task: impl Fn(u64) -> T) {
         });
     }
     steps.print(title, ITEMS);
+}
+
+/// So many, or one where a test only wants to see that it runs.
+fn rounds(rounds: usize) -> usize {
+    if std::env::args().any(|argument| argument == "--test") {
+        1
+    } else {
+        rounds
+    }
 }
 
 fn main() {

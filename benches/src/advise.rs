@@ -199,7 +199,11 @@ impl fmt::Display for Advice {
         }
         let others: Vec<_> = self.as_good().skip(1).map(Choice::to_string).collect();
         if !others.is_empty() {
-            writeln!(f, "as good, as far as the noise tells: {}", others.join("; "))?;
+            writeln!(
+                f,
+                "as good, as far as the noise tells: {}",
+                others.join("; ")
+            )?;
         }
         writeln!(
             f,
@@ -217,7 +221,11 @@ impl fmt::Display for Advice {
                 Duration::from_nanos(it.together as u64),
             )?;
         }
-        writeln!(f, "{:<44}{:>12}{:>8}{:>9}", "choice", "time", "spread", "of loop")?;
+        writeln!(
+            f,
+            "{:<44}{:>12}{:>8}{:>9}",
+            "choice", "time", "spread", "of loop"
+        )?;
         for choice in &self.choices {
             writeln!(
                 f,
@@ -259,7 +267,9 @@ fn sample<T: PortableTask>(tasks: &(impl Iterator<Item = T> + Clone)) -> (usize,
     // The first time may have filled caches, and looked at the clock after each.
     let again: Vec<_> = tasks.clone().take(count).collect();
     let begun = Instant::now();
-    again.into_iter().for_each(|task| drop(black_box(task.run())));
+    again
+        .into_iter()
+        .for_each(|task| drop(black_box(task.run())));
     (count, begun.elapsed().as_nanos() as f64)
 }
 
@@ -291,7 +301,7 @@ fn choices(tasks: usize) -> Vec<Choice> {
 
 /// How long a map over the tasks takes, in nanoseconds.
 fn run<T: PortableTask>(
-    pool: &Box<dyn Executor>,
+    pool: &impl Executor,
     tasks: impl Iterator<Item = T>,
     chunk: Option<usize>,
 ) -> f64 {
@@ -312,7 +322,7 @@ fn run<T: PortableTask>(
 }
 
 /// How long it takes to submit a task and wait for it.
-fn run_one<T: PortableTask>(pool: &Box<dyn Executor>, task: T) -> f64 {
+fn run_one<T: PortableTask>(pool: &impl Executor, task: T) -> f64 {
     let begun = Instant::now();
     match pool.submit(task) {
         Ok(future) => match future.result() {
@@ -331,7 +341,7 @@ mod tests {
 
     fn choice(backend: &'static str, times: [f64; 3]) -> Choice {
         let mut samples = Samples::new();
-        times.map(|time| samples.add(time));
+        times.into_iter().for_each(|time| samples.add(time));
         Choice {
             backend,
             workers: 2,
@@ -365,11 +375,20 @@ mod tests {
         assert_eq!(names, ["threads", "rayon"]);
         assert_eq!(advice.gain(), 2.0);
         assert_eq!(advice.extra_of_process().as_nanos(), 600);
-        assert_eq!(advice.crossover("process").map(|it| it.as_nanos()), Some(14_000));
+        assert_eq!(
+            advice.crossover("process").map(|it| it.as_nanos()),
+            Some(14_000)
+        );
         assert_eq!(advice.crossover("abacus"), None);
         let text = advice.to_string();
-        assert!(text.contains("threads, 2 workers, chunks as map chooses is the fastest"), "{text}");
-        assert!(text.contains("as good, as far as the noise tells: rayon"), "{text}");
+        assert!(
+            text.contains("threads, 2 workers, chunks as map chooses is the fastest"),
+            "{text}"
+        );
+        assert!(
+            text.contains("as good, as far as the noise tells: rayon"),
+            "{text}"
+        );
     }
 
     #[test]

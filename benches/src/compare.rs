@@ -51,10 +51,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         .filter(|workload| arguments.selects(workload))
         .collect();
     if selected.is_empty() {
-        let names: Vec<_> = workloads
-            .iter()
-            .map(|workload| &*workload.name)
-            .collect();
+        let names: Vec<_> = workloads.iter().map(|workload| &*workload.name).collect();
         return Err(format!(
             "no workload is called {}; there are {}",
             arguments.only().join(" or "),
@@ -76,13 +73,18 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     match report.failures() {
         0 => Ok(()),
         1 => Err("one subject has no sample: the table says why".to_owned()),
-        many => Err(format!("{many} subjects have no sample: the tables say why")),
+        many => Err(format!(
+            "{many} subjects have no sample: the tables say why"
+        )),
     }
 }
 
 /// As if it had been measured now.
 fn show(report: &Report, arguments: &Arguments) -> Result<(), String> {
-    report.tables.iter().for_each(|table| print!("{}", table.text()));
+    report
+        .tables
+        .iter()
+        .for_each(|table| print!("{}", table.text()));
     print!("{}", report.summary());
     write(report, arguments)
 }

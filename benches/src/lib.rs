@@ -13,10 +13,10 @@ mod backends;
 pub mod compare;
 mod harness;
 mod measure;
-#[cfg(unix)]
-mod process;
 mod over_rayon;
 mod over_tokio;
+#[cfg(unix)]
+mod process;
 mod report;
 mod sweeps;
 pub mod tasks;

@@ -111,7 +111,13 @@ fn scaling(of: usize) -> Workload {
     let name = format!("workers-{of}");
     let title = format!("tasks of 10 us on {of} workers; per task");
     let tasks = move |scale| many(LENGTH, 2, scale);
-    all_do(Workload::new(name, title, NANOSECONDS), move |_| of, tasks, LENGTH).at(Chart::Workers, of as f64)
+    all_do(
+        Workload::new(name, title, NANOSECONDS),
+        move |_| of,
+        tasks,
+        LENGTH,
+    )
+    .at(Chart::Workers, of as f64)
 }
 
 /// So many that they take a fifth of a second or so, but not so many that memory matters.

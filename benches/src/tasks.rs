@@ -11,6 +11,7 @@ use executor_macros::task;
 
 /// Gives back what it is given.
 #[task(crate = "executor_core")]
+#[must_use]
 pub fn noop(x: u64) -> u64 {
     x
 }
@@ -18,6 +19,7 @@ pub fn noop(x: u64) -> u64 {
 /// So many steps of a chain that no optimiser shortens. They are counted, and nobody watches the clock: a task that
 /// spins until a time has passed makes progress while it is preempted, and hides what a busy executor costs.
 #[task(crate = "executor_core")]
+#[must_use]
 pub fn toil(steps: u64) -> u64 {
     (0..steps).fold(black_box(1), |x: u64, _| {
         let x = x.wrapping_mul(6_364_136_223_846_793_005);
@@ -27,6 +29,7 @@ pub fn toil(steps: u64) -> u64 {
 
 /// Sleeps for so many microseconds.
 #[task(crate = "executor_core")]
+#[must_use]
 pub fn nap(microseconds: u64) -> u64 {
     let end = Instant::now() + Duration::from_micros(microseconds);
     while let Some(left) = end.checked_duration_since(Instant::now()) {
@@ -38,6 +41,7 @@ pub fn nap(microseconds: u64) -> u64 {
 
 /// Gives back the bytes that it is given.
 #[task(crate = "executor_core")]
+#[must_use]
 pub fn turn(bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }

@@ -148,9 +148,11 @@ impl<'a> Rounds<'a> {
             Run::Here(_) => {
                 let program = env::current_exe().map_err(|error| error.to_string())?;
                 let mut command = Command::new(program);
-                command
-                    .args(self.arguments.of_child())
-                    .args(["--sample", &workload.name, &contender.name]);
+                command.args(self.arguments.of_child()).args([
+                    "--sample",
+                    &workload.name,
+                    &contender.name,
+                ]);
                 command
             }
         };
@@ -252,7 +254,17 @@ impl Outcomes<'_> {
                 .map(|ours| self.verdict(*goal, &workload.unit, ours, drift))
                 .collect::<Vec<_>>()
         };
-        workload.goals.iter().flat_map(judged).collect()
+        let mut goals: Vec<Judged> = workload.goals.iter().flat_map(judged).collect();
+        // Others do not spread the figures only, they move them: a goal that is met so is met, but one that is missed
+        // may be missed for that.
+        if !workload.unit.is_count && self.disturbed() * 2 > self.samples() {
+            for goal in &mut goals {
+                if goal.verdict == Verdict::Missed {
+                    goal.verdict = Verdict::TooNoisy;
+                }
+            }
+        }
+        goals
     }
 
     fn verdict(&self, goal: Goal, unit: &Unit, ours: &Outcome<'_>, drift: f64) -> Judged {
@@ -277,7 +289,11 @@ impl Outcomes<'_> {
                 ),
                 Some(rival) => {
                     let ratio = value / rival.samples.median();
-                    let errors = [ours.samples.uncertainty(), rival.samples.uncertainty(), drift];
+                    let errors = [
+                        ours.samples.uncertainty(),
+                        rival.samples.uncertainty(),
+                        drift,
+                    ];
                     (
                         format!("at most {limit:.3} x {}", rival.contender.name),
                         format!("{ratio:.3} x"),

@@ -4,12 +4,12 @@ use std::{hint::black_box, time::Duration};
 
 use super::{WINDOW, started};
 use crate::{
+    harness::Scale,
     measure::{
         clock::{median, nanoseconds, pause},
         toil::Toil,
     },
     threads::peers::Subject,
-    harness::Scale,
 };
 
 /// Submit and wait: nanoseconds a task.

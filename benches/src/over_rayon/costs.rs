@@ -8,14 +8,14 @@ use std::{
 use executor_rayon::RayonExecutor;
 
 use super::{
-    WINDOW, 
+    WINDOW,
     calls::{round_trip, submit_then_take},
     started,
 };
 use crate::{
+    harness::{Scale, workers},
     measure::{allocator, sleeps},
     threads::peers::{Rayon, Subject},
-    harness::{Scale, workers},
 };
 
 /// Allocations for each task, from its submission until its result is taken. More than a whole number by what

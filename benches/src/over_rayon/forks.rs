@@ -7,11 +7,11 @@ use executor_macros::task;
 use executor_rayon::RayonExecutor;
 use oneshot::TryRecvError;
 
-use super::{started};
+use super::started;
 use crate::{
+    harness::{Scale, workers},
     measure::clock::{median, nanoseconds},
     threads::peers::Subject,
-    harness::{Scale, workers},
 };
 
 /// One `spawn` and one `result` for each fork, on a worker.

@@ -8,10 +8,10 @@ use executor_rayon::RayonExecutor;
 use rayon::prelude::{IntoParallelIterator as _, ParallelIterator as _};
 use sha2::{Digest as _, Sha256};
 
-use super::{started};
+use super::started;
 use crate::{
-    measure::clock::{median, nanoseconds},
     harness::{Scale, workers},
+    measure::clock::{median, nanoseconds},
 };
 
 /// What is done for each item: SHA-256 of 64 bytes, which makes two blocks with the padding.

@@ -7,9 +7,9 @@ mod maps;
 mod ours;
 
 use crate::{
-    threads::peers::{Rayon, Subject},
     harness::workers,
     harness::workload::{Goal, Rival, Unit, Workload},
+    threads::peers::{Rayon, Subject},
 };
 use executor_rayon::RayonExecutor;
 

@@ -3,14 +3,13 @@
 use std::sync::{Arc, Barrier};
 
 use super::{
-    
     flows::{one_after_another, started, window_after_window},
     places::{Current, Outside, Place},
 };
 use crate::{
+    harness::{Scale, workers},
     measure::{allocator, sleeps},
     over_tokio::peers::Subject,
-    harness::{Scale, workers},
 };
 
 const WINDOW: u64 = 1000;

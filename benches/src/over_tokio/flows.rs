@@ -4,11 +4,11 @@ use std::{future::Future, hint::black_box, time::Duration};
 
 use tokio::runtime::Runtime;
 
-use super::{places::Place};
+use super::places::Place;
 use crate::{
+    harness::{Scale, workers},
     measure::clock::{median, nanoseconds, pause},
     over_tokio::peers::Subject,
-    harness::{Scale, workers},
 };
 
 /// Submit and await.

@@ -7,10 +7,10 @@ mod places;
 
 use self::places::{Current, Inside, Outside};
 use crate::{
+    harness::workload::{Goal, Rival, Unit, Workload},
     over_tokio::peers::{
         Blocking, OursSpawn, OursSpawnFuture, OursSubmit, OursSubmitAsync, Spawn, Subject as _,
     },
-    harness::workload::{Goal, Rival, Unit, Workload},
 };
 
 const NANOSECONDS: Unit = Unit::new(1.0, 1, " ns");

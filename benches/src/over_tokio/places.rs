@@ -6,7 +6,6 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::harness::workers;
 
-
 /// A runtime, and a place in it.
 pub(crate) trait Place {
     /// Starts the runtime.

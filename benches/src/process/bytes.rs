@@ -6,11 +6,14 @@ use executor_process::ProcessPoolExecutor;
 use procspawn::serde::Shmem;
 
 use super::{MIB, started};
-use crate::measure::clock::{median, nanoseconds};
 use crate::harness::workers;
+use crate::measure::clock::{median, nanoseconds};
 use crate::{
+    harness::{
+        Scale,
+        workload::{Chart, Unit, Workload},
+    },
     process::peers::{Procspawn, Subject, raw::Echo},
-    harness::{Scale, workload::{Chart, Unit, Workload}},
     process::work::Turn,
 };
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{burst as submit_then_take, calls, started};
-use crate::measure::clock::{median, nanoseconds};
 use crate::harness::workers;
+use crate::measure::clock::{median, nanoseconds};
 use crate::{
-    process::peers::{Subject, raw::Echo},
     harness::Scale,
     measure::clock::pause,
+    process::peers::{Subject, raw::Echo},
 };
 
 /// How long a pool is left alone before each call of `idle`.

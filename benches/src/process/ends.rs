@@ -2,12 +2,11 @@
 
 use std::{env, fs, path::PathBuf, process, thread, time::Instant};
 
-
-use crate::measure::clock::{median, nanoseconds};
 use crate::harness::workers;
+use crate::measure::clock::{median, nanoseconds};
 use crate::{
-    process::peers::{Subject, raw},
     harness::Scale,
+    process::peers::{Subject, raw},
     process::work::{Hang, Noop, WorkerId},
 };
 

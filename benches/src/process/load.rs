@@ -8,13 +8,13 @@ use std::{
     time::Duration,
 };
 
-use super::{started};
-use crate::measure::clock::{nanoseconds};
+use super::started;
 use crate::harness::workers;
+use crate::measure::clock::nanoseconds;
 use crate::{
+    harness::Scale,
     measure::random::Random,
     process::peers::Subject,
-    harness::Scale,
     process::work::{Call, Nap, Spin, Toil, nanoseconds_per_step},
 };
 

@@ -5,12 +5,12 @@ use std::{hint::black_box, ops::Range, thread};
 use executor_core::{ExecutorExt as _, PortableTask, TaskError};
 use executor_process::ProcessPoolExecutor;
 
-use super::{started};
-use crate::measure::clock::{median, nanoseconds};
+use super::started;
 use crate::harness::workers;
+use crate::measure::clock::{median, nanoseconds};
 use crate::{
-    process::peers::{Procspawn, Subject as _},
     harness::Scale,
+    process::peers::{Procspawn, Subject as _},
     process::work::{self, nanoseconds_per_step},
 };
 

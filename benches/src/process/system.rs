@@ -7,8 +7,8 @@ use executor_process::ProcessPoolExecutor;
 use super::{burst, calls, calls::started_raw, started};
 use crate::harness::workers;
 use crate::{
-    process::peers::{Subject, raw::Echo},
     harness::Scale,
+    process::peers::{Subject, raw::Echo},
 };
 
 /// Context switches for each task of a burst.

@@ -30,7 +30,7 @@ pub(super) struct Line {
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 340.0;
-const LEFT: f64 = 62.0;
+const LEFT: f64 = 76.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 46.0;
@@ -47,8 +47,20 @@ impl Chart {
                 escape(self.x.label)
             ),
         );
-        let xs = Scale::new(&self.x, self.all(|point| point.0), LEFT, WIDTH - RIGHT, 0.02);
-        let ys = Scale::new(&self.y, self.all(|point| point.1), HEIGHT - BOTTOM, TOP, 0.05);
+        let xs = Scale::new(
+            &self.x,
+            self.all(|point| point.0),
+            LEFT,
+            WIDTH - RIGHT,
+            0.02,
+        );
+        let ys = Scale::new(
+            &self.y,
+            self.all(|point| point.1),
+            HEIGHT - BOTTOM,
+            TOP,
+            0.05,
+        );
         self.grid(&mut out, &xs, &ys);
         if let Some((value, meaning)) = self.reference {
             let y = ys.place(value);
@@ -56,10 +68,10 @@ impl Chart {
                 &mut out,
                 format_args!(
                     "<line class='reference' x1='{LEFT}' x2='{}' y1='{y:.1}' y2='{y:.1}'/>\
-                     <text class='note' x='{}' y='{:.1}' text-anchor='end'>{meaning}</text>",
+                     <text class='note' x='{}' y='{:.1}'>{meaning}</text>",
                     WIDTH - RIGHT,
-                    WIDTH - RIGHT - 4.0,
-                    y - 5.0
+                    LEFT + 6.0,
+                    y - 6.0
                 ),
             );
         }
@@ -157,7 +169,10 @@ impl Line {
             for (x, y) in places {
                 put(
                     out,
-                    format_args!("<circle class='{}' cx='{x:.1}' cy='{y:.1}' r='3'/>", self.class),
+                    format_args!(
+                        "<circle class='{}' cx='{x:.1}' cy='{y:.1}' r='3'/>",
+                        self.class
+                    ),
                 );
             }
         }
@@ -207,9 +222,13 @@ impl Scale {
         }
         if self.is_logarithmic {
             let decades = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
-            let is_wide = (self.high / self.low).log10() > 2.0;
-            let steps: &[f64] = if is_wide { &[1.0] } else { &[1.0, 2.0, 5.0] };
-            let marks = decades.flat_map(|decade| steps.iter().map(move |it| it * 10_f64.powi(decade)));
+            let steps: &[f64] = match (self.high / self.low).log10() {
+                ..0.8 => &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0],
+                ..2.2 => &[1.0, 2.0, 5.0],
+                _ => &[1.0],
+            };
+            let marks =
+                decades.flat_map(|decade| steps.iter().map(move |it| it * 10_f64.powi(decade)));
             return marks.filter(is_inside).collect();
         }
         let rough = (self.high - self.low) / 5.0;
@@ -219,21 +238,33 @@ impl Scale {
             .into_iter()
             .find(|step| *step >= rough)
             .unwrap_or(rough);
-        (0..20).map(|it| f64::from(it) * step).filter(is_inside).collect()
+        (0..20)
+            .map(|it| f64::from(it) * step)
+            .filter(is_inside)
+            .collect()
     }
 
     fn on(&self, value: f64) -> f64 {
-        if self.is_logarithmic { value.log10() } else { value }
+        if self.is_logarithmic {
+            value.log10()
+        } else {
+            value
+        }
     }
 
     fn off(&self, value: f64) -> f64 {
-        if self.is_logarithmic { 10_f64.powf(value) } else { value }
+        if self.is_logarithmic {
+            10_f64.powf(value)
+        } else {
+            value
+        }
     }
 }
 
 /// One dot of a plot of ratios.
 pub(super) struct Dot {
     pub(super) name: String,
+    pub(super) title: String,
     pub(super) detail: String,
     pub(super) ratio: f64,
     pub(super) is_clear: bool,
@@ -244,13 +275,19 @@ pub(super) struct Dot {
 /// How many times as good as the best peer each is: to the right of 1 is better.
 pub(super) fn dots(dots: &[Dot]) -> String {
     const ROW: f64 = 19.0;
-    const NAMES: f64 = 150.0;
+    const NAMES: f64 = 308.0;
     const VALUES: f64 = 60.0;
     let height = (dots.len() as f64).mul_add(ROW, 44.0);
     let bottom = height - 26.0;
     let gains: Vec<_> = dots
         .iter()
-        .map(|dot| if dot.more_is_better { dot.ratio } else { 1.0 / dot.ratio })
+        .map(|dot| {
+            if dot.more_is_better {
+                dot.ratio
+            } else {
+                1.0 / dot.ratio
+            }
+        })
         .collect();
     let low = gains.iter().copied().fold(0.5, f64::min);
     let high = gains.iter().copied().fold(2.0, f64::max);
@@ -258,10 +295,16 @@ pub(super) fn dots(dots: &[Dot]) -> String {
         label: "",
         is_logarithmic: true,
         show: |value| format!("{value}x"),
-        marks: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0].to_vec(),
+        marks: if high / low > 200.0 {
+            vec![0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]
+        } else {
+            vec![0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]
+        },
     };
     let xs = Scale::new(&axis, (low, high), NAMES, WIDTH - VALUES, 0.03);
-    let mut out = format!("<svg viewBox='0 0 {WIDTH} {height}' role='img' aria-label='gain over the best peer'>");
+    let mut out = format!(
+        "<svg viewBox='0 0 {WIDTH} {height}' role='img' aria-label='gain over the best peer'>"
+    );
     for mark in xs.marks(&axis) {
         let x = xs.place(mark);
         let class = if mark == 1.0 { "reference" } else { "grid" };
@@ -284,19 +327,23 @@ pub(super) fn dots(dots: &[Dot]) -> String {
             (true, true) => "gain",
             (true, false) => "loss",
         };
-        let shown = if gain >= 10.0 { format!("{gain:.0}x") } else { format!("{gain:.2}x") };
+        let shown = if gain >= 10.0 {
+            format!("{gain:.0}x")
+        } else {
+            format!("{gain:.2}x")
+        };
         let about = if dot.is_clear { "" } else { "~" };
         put(
             &mut out,
             format_args!(
-                "<g><title>{}</title><text x='{}' y='{:.1}' text-anchor='end'>{}</text>\
+                "<g><title>{}</title><text x='4' y='{:.1}'>{} {}</text>\
                  <line class='stem {class}' x1='{one:.1}' x2='{x:.1}' y1='{y:.1}' y2='{y:.1}'/>\
                  <circle class='dot {class}' cx='{x:.1}' cy='{y:.1}' r='4.5'/>\
                  <text x='{}' y='{:.1}' text-anchor='end'>{about}{shown}</text></g>",
                 escape(&dot.detail),
-                NAMES - 10.0,
                 y + 4.0,
                 escape(&dot.name),
+                escape(&shortened(&dot.title, 44 - dot.name.len())),
                 WIDTH - 4.0,
                 y + 4.0,
             ),
@@ -304,6 +351,14 @@ pub(super) fn dots(dots: &[Dot]) -> String {
     }
     out.push_str("</svg>");
     out
+}
+
+fn shortened(text: &str, length: usize) -> String {
+    if text.chars().count() <= length {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(length - 1).collect();
+    format!("{}…", kept.trim_end())
 }
 
 /// What is text in the page.

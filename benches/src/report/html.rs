@@ -40,11 +40,25 @@ fn head(out: &mut String, report: &Report) {
     let tile = |class: &str, figure: &str, what: &str| {
         format!("<div class='tile'><b class='{class}'>{figure}</b>{what}</div>")
     };
-    put(out, tile("met", &report.count(Verdict::Met).to_string(), "goals met"));
-    put(out, tile("missed", &report.count(Verdict::Missed).to_string(), "goals missed"));
     put(
         out,
-        tile("too-noisy", &report.count(Verdict::TooNoisy).to_string(), "too noisy to say"),
+        tile("met", &report.count(Verdict::Met).to_string(), "goals met"),
+    );
+    put(
+        out,
+        tile(
+            "missed",
+            &report.count(Verdict::Missed).to_string(),
+            "goals missed",
+        ),
+    );
+    put(
+        out,
+        tile(
+            "too-noisy",
+            &report.count(Verdict::TooNoisy).to_string(),
+            "too noisy to say",
+        ),
     );
     let samples = report.noise.samples;
     put(
@@ -88,6 +102,7 @@ fn gains(out: &mut String, report: &Report) {
         let is_usable = value.is_finite() && value > 0.0;
         is_usable.then(|| Dot {
             name: table.name.clone(),
+            title: table.title.clone(),
             detail: format!(
                 "{}: {} {} beside {} {}",
                 table.title,
@@ -246,6 +261,8 @@ fn latency(report: &Report) -> Chart {
             .quantiles
             .iter()
             .zip(QUANTILES)
+            // The last one is a matter of luck, and would be most of the axis.
+            .filter(|(_, part)| *part <= 0.99)
             .map(|(time, part)| (*time, part * 100.0))
             .collect(),
         is_marked: false,
@@ -263,7 +280,10 @@ fn latency(report: &Report) -> Chart {
             show: |value| format!("{value}"),
             marks: vec![0.0, 25.0, 50.0, 75.0, 90.0, 100.0],
         },
-        lines: rows.filter(|row| !row.quantiles.is_empty()).map(line).collect(),
+        lines: rows
+            .filter(|row| !row.quantiles.is_empty())
+            .map(line)
+            .collect(),
         reference: None,
     }
 }
@@ -321,7 +341,10 @@ fn class(name: &str, kind: Kind, is_process: bool) -> String {
             format!("ours c{index}")
         }
         Kind::Peer | Kind::Foreign => {
-            format!("peer p{}", peers.iter().position(|it| *it == name).unwrap_or(5))
+            format!(
+                "peer p{}",
+                peers.iter().position(|it| *it == name).unwrap_or(5)
+            )
         }
         Kind::Limit => "limit l0".to_owned(),
     }
@@ -419,7 +442,13 @@ fn length_axis() -> Axis {
     Axis {
         label: "length of a task",
         is_logarithmic: true,
-        show: |value| if value <= 10.0 { "none".to_owned() } else { time(value) },
+        show: |value| {
+            if value <= 10.0 {
+                "none".to_owned()
+            } else {
+                time(value)
+            }
+        },
         marks: vec![10.0, 1e2, 1e3, 1e4, 1e5, 1e6],
     }
 }

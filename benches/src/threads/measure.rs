@@ -11,11 +11,15 @@ use std::{
 use executor_threads::ThreadPoolExecutor;
 
 use crate::{
-    harness::workers,
-    measure::{allocator, clock::{median, nanoseconds, pause}, switches},
-    threads::{flows, forks, maps, uneven::Uneven},
-    threads::peers::Subject,
     harness::Scale,
+    harness::workers,
+    measure::{
+        allocator,
+        clock::{median, nanoseconds, pause},
+        switches,
+    },
+    threads::peers::Subject,
+    threads::{flows, forks, maps, uneven::Uneven},
 };
 
 /// Submit and wait, warm: nanoseconds a task.
@@ -147,14 +151,18 @@ pub(super) fn map_serial(scale: Scale) -> f64 {
 pub(super) fn uneven<S: Subject>(scale: Scale) -> f64 {
     let pool = started::<S>();
     let work = Uneven::new(usize::try_from(scale.of(20_000)).expect("fits"));
-    let ideal = work.ideal(u32::try_from(workers()).expect("a handful")).as_nanos() as f64;
+    let ideal = work
+        .ideal(u32::try_from(workers()).expect("a handful"))
+        .as_nanos() as f64;
     ideal / nanoseconds(|| work.run(&pool))
 }
 
 /// The same by two bare threads: what the machine gives.
 pub(super) fn uneven_limit(scale: Scale) -> f64 {
     let work = Uneven::new(usize::try_from(scale.of(20_000)).expect("fits"));
-    let ideal = work.ideal(u32::try_from(workers()).expect("a handful")).as_nanos() as f64;
+    let ideal = work
+        .ideal(u32::try_from(workers()).expect("a handful"))
+        .as_nanos() as f64;
     ideal / nanoseconds(|| work.run_without_queue(workers()))
 }
 

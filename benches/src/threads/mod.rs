@@ -126,7 +126,8 @@ pub(crate) fn all() -> Vec<Workload> {
 fn clients(clients: u64) -> Workload {
     use self::peers::{AsyncTask, Crossbeam, Rayon, TokioBlocking};
     let name = format!("t4-{clients}");
-    let title = format!("{clients} clients, 1,000,000 no-op tasks in all, all results taken; per task");
+    let title =
+        format!("{clients} clients, 1,000,000 no-op tasks in all, all results taken; per task");
     Workload::new(name, title, NANOSECONDS)
         .at(Chart::Clients, clients as f64)
         .contender("ours", move |scale| {
