@@ -90,7 +90,7 @@ fn calls(criterion: &mut Criterion) {
             group.bench_function(backend.name, |bencher| {
                 bencher.iter_custom(|times| {
                     let once = |_| {
-                        nap(1000);
+                        black_box(nap(1000));
                         let start = Instant::now();
                         take(pool.submit(noop::task(black_box(1))));
                         start.elapsed()
@@ -287,7 +287,7 @@ fn recoveries(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("recovery after a worker's death");
     for backend in BACKENDS.iter().filter(|backend| backend.is_remote) {
         let pool = backend.open(1);
-        burst(pool, 10, noop::task);
+        burst(&pool, 10, noop::task);
         group.bench_function(backend.name, |bencher| {
             bencher.iter(|| {
                 let victim = pool.submit(fall::task()).expect("the pool is open");
@@ -319,7 +319,10 @@ fn costs(scale: Scale) {
             calls as f64 / tasks as f64,
             allocated.live_bytes as f64 / waiting as f64
         );
-        busy.into_iter().chain(futures).for_each(|future| {
+        busy.into_iter().for_each(|future| {
+            take(future);
+        });
+        futures.into_iter().for_each(|future| {
             take(future);
         });
     }

@@ -198,18 +198,31 @@ impl fmt::Display for Advice {
             writeln!(f, "that is hardly more than the loop: leave it one")?;
         }
         let others: Vec<_> = self.as_good().skip(1).map(Choice::to_string).collect();
-        if !others.is_empty() {
+        if let Some((shown, rest)) = others.split_at_checked(others.len().min(3))
+            && !shown.is_empty()
+        {
+            let more = match rest.len() {
+                0 => String::new(),
+                more => format!("; and {more} more"),
+            };
             writeln!(
                 f,
-                "as good, as far as the noise tells: {}",
-                others.join("; ")
+                "as good, as far as the noise tells: {}{more}",
+                shown.join("; ")
             )?;
         }
-        writeln!(
-            f,
-            "a process costs {:.2?} a task more than a thread does, mapped",
-            self.extra_of_process()
-        )?;
+        let extra = self.extra_of_process();
+        if extra.is_zero() {
+            writeln!(
+                f,
+                "what a process costs a task more than a thread is lost in the noise"
+            )?;
+        } else {
+            writeln!(
+                f,
+                "a process costs {extra:.2?} a task more than a thread does, mapped"
+            )?;
+        }
         for it in &self.overheads {
             let crossover = self.crossover(it.backend).unwrap_or_default();
             writeln!(
