@@ -1,7 +1,7 @@
 //! The benchmarks: every backend beside its peers and the machine's limits, on the same work in the same run.
 //!
 //! - [`compare`] is the program that prints the tables, and draws the page.
-//! - [`advise`] measures your own tasks on every backend, and says which one wins.
+//! - [`advise()`] measures your own tasks on every backend, and says which one wins.
 //! - [`BACKENDS`] is the list of backends: one more is one line there.
 //!
 //! A program over them calls [`init`] first, because some backends start it anew as their worker.

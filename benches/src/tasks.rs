@@ -46,7 +46,7 @@ pub fn turn(bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// How many steps of [`toil`] take about so many nanoseconds on this machine, undisturbed. Measured once in a process.
+/// How many steps of [`toil()`] take about so many nanoseconds on this machine, undisturbed. Measured once in a process.
 #[must_use]
 pub fn steps(nanoseconds: u64) -> u64 {
     static PER_STEP: OnceLock<f64> = OnceLock::new();
