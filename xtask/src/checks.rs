@@ -31,10 +31,22 @@ pub(crate) fn docs() -> Outcome<Verdict> {
     doc.arg("--document-private-items").check()
 }
 
-/// Compiles the benchmarks; to run them is a matter of quiet machines, not of CI.
+/// Runs every benchmark once, at tiny sizes, where each result is checked; figures are a matter of quiet machines, not
+/// of CI.
 pub(crate) fn benches() -> Outcome<Verdict> {
     Cmd::cargo("bench")
-        .args(["--workspace", "--features", FULL, "--bench=*", "--no-run"])
+        .args(["--package", "benches", "--bench=*", "--", "--test"])
+        .run()?;
+    Cmd::cargo("run")
+        .args([
+            "--profile",
+            "bench",
+            "--package",
+            "benches",
+            "--bin",
+            "compare",
+        ])
+        .args(["--", "--tiny"])
         .check()
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::outcome::{Failure, Outcome, Verdict};
 use crate::step::step;
-use crate::{checks, cross, dependencies, examples, features, loom, sanitize, swap};
+use crate::{checks, counts, cross, dependencies, examples, features, loom, sanitize, swap};
 
 /// A named check.
 struct Step {
@@ -82,8 +82,13 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "benches",
-        proves: "the benchmarks compile",
+        proves: "every benchmark runs, and no subject loses a result",
         run: checks::benches,
+    },
+    Step {
+        name: "counts",
+        proves: "the hot paths take no more instructions than their baseline",
+        run: counts::check,
     },
 ];
 

@@ -13,6 +13,7 @@ use crate::outcome::{Failure, Outcome};
 mod burn;
 mod checks;
 mod ci;
+mod counts;
 mod cross;
 mod dependencies;
 mod examples;
@@ -35,6 +36,8 @@ usage: cargo xtask <command>
                          nextest where it is installed unless XTASK_NO_NEXTEST is set
   ci [STEP...]           run the checks that `test` leaves out, or only the named ones
   ci --list              name the steps of `ci`
+  counts                 count the instructions of the hot paths, and compare them with the baseline
+  counts --update        write the baseline anew
   sanitize [KIND]        run the tests of the core and of the pools under a sanitizer:
                          address (default), leak or thread
   stress [--rounds N]    run the test binaries N times (default 20) beside busy processes, and
@@ -61,6 +64,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
     match command.as_str() {
         "test" => test::run(rest),
         "ci" => ci::run(rest),
+        "counts" => counts::run(rest),
         "sanitize" => sanitize::run(rest),
         "stress" => stress::run(rest),
         burn::COMMAND => {

@@ -10,7 +10,7 @@ use crate::step::{Cmd, step};
 /// Runs every test of the workspace, or those that the arguments after `--` select.
 ///
 /// Loom models are not among them: they need `--cfg loom`, which changes every type of the core.
-/// Benchmarks are not either; `cargo xtask ci benches` proves that they compile.
+/// Benchmarks are not either; `cargo xtask ci benches` runs them at tiny sizes.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let selection = match arguments.split_first() {
         None => arguments,
