@@ -50,6 +50,7 @@
 
 mod asynchronous;
 mod claim;
+mod expected;
 mod job;
 mod maker;
 mod relayed;
@@ -71,7 +72,7 @@ pub use self::{
 };
 use self::{
     state::{STOP, Snapshot, State},
-    vtable::{Portable, TaskCell, VTable},
+    vtable::{Carries, Portable, TaskCell, VTable},
     waiter::Waiters,
 };
 use crate::{
@@ -207,6 +208,11 @@ impl CellRef {
     /// As [`new`](Self::new), for a task that can leave the process.
     pub(crate) fn portable<T: PortableTask>(task: T, options: Options) -> Self {
         Self::with_vtable(task, (), options, &TaskCell::<T, ()>::PORTABLE)
+    }
+
+    /// As [`portable`](Self::portable), for what only stands for such a task.
+    fn carrying<W: Carries>(work: W) -> Self {
+        Self::with_vtable(work, (), None, &TaskCell::<W, ()>::PORTABLE)
     }
 
     /// As [`portable`](Self::portable), for many tasks of one name.

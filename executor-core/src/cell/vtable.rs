@@ -294,7 +294,8 @@ impl<W: Carries> TaskCell<W, ()> {
             let work: &W = unsafe { &*(&raw const (*stage).task).cast() };
             match work.carried() {
                 Some(task) => W::Task::ARGUMENTS.encode(Part::Task, task, buffer),
-                None => unreachable!("nobody has claimed the task"),
+                // The caller makes an error of this one's panic.
+                None => panic!("the arguments of the task `{}` are not here", W::Task::NAME),
             }
         })
     }
