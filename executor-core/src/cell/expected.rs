@@ -51,7 +51,6 @@ impl Job {
     /// assert_eq!(future.result()?, 144);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn expecting<T: PortableTask>() -> (Self, TaskFuture<T::Output>) {
         let cell = CellRef::expected::<T>();
         // SAFETY: a new cell, whose task is an `Expected<T>`.
