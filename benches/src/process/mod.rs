@@ -144,7 +144,6 @@ fn in_python(workload: Workload) -> Workload {
         .program("CPython multiprocessing", python::multiprocessing)
         .program("loky", python::loky)
         .program("pebble", python::pebble)
-        .program("CPython ThreadPoolExecutor", python::threads)
 }
 
 /// Those that notice.

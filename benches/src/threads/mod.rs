@@ -40,11 +40,13 @@ pub(crate) fn all() -> Vec<Workload> {
         Workload::new("t1", "submit and wait, warm", NANOSECONDS)
             .goal(Times(0.25, Named("crossbeam by hand")))
             .contend(each_subject!(contenders!(warm)))
+            .contend(in_python)
             .program("Java ForkJoinPool", java::fork_join)
             .program("Java ThreadPoolExecutor", java::executor),
         Workload::new("t1i", "submit and wait after 1 ms of idleness", MICROSECONDS)
             .goal(Times(1.0, BestInRust))
             .contend(each_subject!(contenders!(idle)))
+            .contend(in_python)
             .program("Java ForkJoinPool", java::fork_join)
             .program("Java ThreadPoolExecutor", java::executor),
         Workload::new("t2", "1,000,000 no-op tasks submitted, then all results taken; per task", NANOSECONDS)
@@ -53,6 +55,7 @@ pub(crate) fn all() -> Vec<Workload> {
             .goal(Times(0.8, BestInRust))
             .goal(Times(1.0, Named("Java ForkJoinPool")))
             .contend(each_subject!(contenders!(batch)))
+            .contend(in_python)
             .program("Java ForkJoinPool", java::fork_join)
             .program("Java ThreadPoolExecutor", java::executor),
         Workload::new("t3", "1,000,000 no-op tasks, fire and forget; per task", NANOSECONDS)
@@ -145,4 +148,14 @@ fn clients(clients: u64) -> Workload {
         .contender(TokioBlocking::NAME, move |scale| {
             measure::clients::<TokioBlocking>(clients, scale)
         })
+}
+
+/// CPython's pool of threads.
+fn in_python(workload: Workload) -> Workload {
+    #[cfg(unix)]
+    let workload = workload.program(
+        "CPython ThreadPoolExecutor",
+        crate::process::peers::python::threads,
+    );
+    workload
 }

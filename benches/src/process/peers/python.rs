@@ -50,6 +50,9 @@ const SLEEPERS: u64 = 8;
 /// What `pools.py` calls our workloads, how often they do what they measure, and with how many workers.
 #[rustfmt::skip] // a table
 const WORKLOADS: &[(&str, &str, u64, u64)] = &[
+    ("t1",          "call",           5000,      WORKERS),
+    ("t1i",         "call-idle",      300,       WORKERS),
+    ("t2",          "burst",          100_000,   WORKERS),
     ("p1",          "call",           500,       WORKERS),
     ("p1-idle",     "call-idle",      300,       WORKERS),
     ("p2",          "burst",          20_000,    WORKERS),
