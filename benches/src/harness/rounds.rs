@@ -259,17 +259,7 @@ impl Outcomes<'_> {
                 .map(|ours| self.verdict(*goal, &workload.unit, ours, drift))
                 .collect::<Vec<_>>()
         };
-        let mut goals: Vec<Judged> = workload.goals.iter().flat_map(judged).collect();
-        // Others do not spread the figures only, they move them: a goal that is met so is met, but one that is missed
-        // may be missed for that.
-        if !workload.unit.is_count && self.disturbed() * 2 > self.samples() {
-            for goal in &mut goals {
-                if goal.verdict == Verdict::Missed {
-                    goal.verdict = Verdict::TooNoisy;
-                }
-            }
-        }
-        goals
+        workload.goals.iter().flat_map(judged).collect()
     }
 
     fn verdict(&self, goal: Goal, unit: &Unit, ours: &Outcome<'_>, drift: f64) -> Judged {
