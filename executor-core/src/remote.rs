@@ -17,7 +17,8 @@ use crate::{
 /// made by [`RemoteHome`], whatever cannot be decided in this process is asked here: whether a task that
 /// was [handed over](crate::Job::hand_over) has been started, and to take it back or to end it.
 pub trait Remote: Send + Sync {
-    /// Whether a worker has started the task.
+    /// Whether a worker has started the task. It may wait for the answer: only a look at the state of a task that is
+    /// not done asks.
     fn has_started(&self, job: JobKey) -> bool;
 
     /// Takes the task back from its worker and cancels it, if it has not been started.

@@ -54,6 +54,12 @@ impl<T> TaskFuture<T> {
         self.cell.name()
     }
 
+    /// The identity of its job: what a backend knows the task by, once the job is in a queue.
+    #[must_use]
+    pub fn key(&self) -> JobKey {
+        JobKey::of(self.cell)
+    }
+
     fn result_now(self, seen: Snapshot) -> Result<T, TaskError> {
         // SAFETY: `seen` shows that the task is done; the future's reference is taken from the future.
         unsafe { self.into_cell().take_and_release(seen) }

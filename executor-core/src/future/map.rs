@@ -36,6 +36,11 @@ where
         self.inner.state()
     }
 
+    // Not by the state, for which a backend may have to ask elsewhere.
+    fn is_done(&self) -> bool {
+        self.inner.is_done()
+    }
+
     fn cancel(&self) -> bool {
         self.inner.cancel()
     }

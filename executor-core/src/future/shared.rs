@@ -59,6 +59,10 @@ where
         self.inner.future.state()
     }
 
+    fn is_done(&self) -> bool {
+        self.inner.future.is_done()
+    }
+
     fn cancel(&self) -> bool {
         self.inner.future.cancel()
     }

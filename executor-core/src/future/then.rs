@@ -128,12 +128,24 @@ where
     type Value = G::Value;
 
     fn state(&self) -> State {
-        match (self.chain.second.get(), self.chain.first.state()) {
-            (Some(Ok(second)), _) => second.state(),
-            (Some(Err(error)), _) => State::Done(outcome_of(error)),
-            // Whoever settled the first step is making the second at this moment.
-            (None, State::Done(_)) => State::Running,
-            (None, state) => state,
+        match self.chain.second.get() {
+            Some(Ok(second)) => second.state(),
+            Some(Err(error)) => State::Done(outcome_of(error)),
+            None => match self.chain.first.state() {
+                // Whoever settled the first step is making the second at this moment.
+                State::Done(_) => State::Running,
+                state => state,
+            },
+        }
+    }
+
+    // Not by the state: a backend may have to wait for the answer, and a wait on this thread may take the wake-up that
+    // was meant for whoever asks.
+    fn is_done(&self) -> bool {
+        match self.chain.second.get() {
+            Some(Ok(second)) => second.is_done(),
+            Some(Err(_)) => true,
+            None => false,
         }
     }
 
