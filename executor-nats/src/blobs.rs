@@ -1,0 +1,90 @@
+//! Bodies that are too large for a message: they go through the object store, and the message says where they are.
+
+use async_nats::jetstream::Context;
+use executor_core::{TaskError, TaskErrorKind};
+use tokio::io::AsyncReadExt as _;
+
+use crate::{
+    connect::Common,
+    names::{self, Names},
+    setup,
+    wire::BlobRef,
+};
+
+/// From this size on a body is not in its message.
+pub(crate) const LARGE: usize = 256 << 10;
+
+/// The largest body that is taken from the store.
+const LARGEST: u64 = 4 << 30;
+
+/// What is needed to get at the store.
+#[derive(Clone)]
+pub(crate) struct Blobs {
+    pub(crate) common: Common,
+    pub(crate) jetstream: Context,
+    pub(crate) names: Names,
+}
+
+impl Blobs {
+    /// Stores a body.
+    pub(crate) async fn put(&self, body: &[u8]) -> Result<BlobRef, String> {
+        let store = setup::blobs(&self.common, &self.jetstream, &self.names).await?;
+        let name = names::random();
+        let mut reader = body;
+        let info = store
+            .put(name.as_str(), &mut reader)
+            .await
+            .map_err(|error| format!("a body of {} bytes cannot be stored: {error}", body.len()))?;
+        Ok(BlobRef {
+            name,
+            size: body.len() as u64,
+            digest: info.digest.unwrap_or_default(),
+        })
+    }
+
+    /// Gets a body back, whole and as it was.
+    pub(crate) async fn get(&self, blob: &BlobRef) -> Result<Vec<u8>, TaskError> {
+        let bucket = self.names.blobs();
+        let lost = |why: String| {
+            let what = format!(
+                "`{}` of {} bytes in `{bucket}`: {why}",
+                blob.name, blob.size
+            );
+            TaskError::new(TaskErrorKind::PayloadLost(what))
+        };
+        if blob.size > LARGEST {
+            return Err(lost("it is too large".into()));
+        }
+        let store = setup::blobs(&self.common, &self.jetstream, &self.names)
+            .await
+            .map_err(lost)?;
+        let mut object = store
+            .get(&blob.name)
+            .await
+            .map_err(|error| lost(error.to_string()))?;
+        if object.info().size as u64 != blob.size
+            || object.info().digest.as_deref() != Some(&blob.digest)
+        {
+            return Err(lost("another one is there".into()));
+        }
+        let mut body = Vec::with_capacity(usize::try_from(blob.size).unwrap_or(0));
+        // The client compares the digest at the end.
+        object
+            .read_to_end(&mut body)
+            .await
+            .map_err(|error| lost(error.to_string()))?;
+        if body.len() as u64 != blob.size {
+            return Err(lost(format!("only {} bytes are there", body.len())));
+        }
+        Ok(body)
+    }
+
+    /// Removes a body that nobody needs any more. It goes by itself later, if this fails.
+    pub(crate) async fn remove(&self, blob: &BlobRef) {
+        if let Ok(store) = self.jetstream.get_object_store(&self.names.blobs()).await
+            && let Err(error) = store.delete(&blob.name).await
+        {
+            tracing::debug!(%error, blob = blob.name, "a body could not be removed");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What must exist on the server: it is made where it is absent, and never changed; other settings are told of.
+
+use std::time::Duration;
+
+use async_nats::{
+    HeaderMap,
+    jetstream::{
+        consumer::{AckPolicy, pull},
+        context::GetStreamErrorKind,
+        object_store,
+        stream::{Config, DiscardPolicy, RetentionPolicy},
+    },
+};
+use bytes::Bytes;
+
+use crate::{
+    ConnectError,
+    connect::{Common, Link},
+    names::Names,
+};
+
+/// Makes what is absent.
+pub(crate) async fn set_up(common: &Common, link: &Link) -> Result<(), ConnectError> {
+    let names = &link.names;
+    let max_bytes = common
+        .max_stored
+        .map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+    let base = Config {
+        num_replicas: common.replicas,
+        discard: DiscardPolicy::New,
+        max_bytes,
+        ..Config::default()
+    };
+    let tasks = Config {
+        name: names.tasks(),
+        subjects: vec![names.all('t')],
+        retention: RetentionPolicy::WorkQueue,
+        duplicate_window: Duration::from_secs(120),
+        ..base.clone()
+    };
+    let results = Config {
+        name: names.results(),
+        subjects: vec![names.all('r')],
+        max_messages_per_subject: 1,
+        discard_new_per_subject: true,
+        allow_direct: true,
+        max_age: common.result_ttl,
+        duplicate_window: common.result_ttl.min(Duration::from_secs(120)),
+        ..base
+    };
+    let cancels = Config {
+        name: names.cancels(),
+        subjects: vec![names.all('c')],
+        max_messages_per_subject: 1,
+        allow_direct: true,
+        max_age: DAY,
+        num_replicas: common.replicas,
+        ..Config::default()
+    };
+    for config in [tasks, results, cancels] {
+        stream(link, config).await?;
+    }
+    consumer(common, link).await
+}
+
+async fn stream(link: &Link, wanted: Config) -> Result<(), ConnectError> {
+    let name = wanted.name.clone();
+    let found = match link.jetstream.get_stream(&name).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            let is_absent =
+                matches!(error.kind(), GetStreamErrorKind::JetStream(inner) if inner.code() == 404);
+            if !is_absent {
+                return Err(
+                    link.explain(&format!("the stream `{name}` cannot be looked at"), error)
+                );
+            }
+            let made = link.jetstream.get_or_create_stream(wanted.clone()).await;
+            let made = made.map_err(|error| {
+                link.explain(&format!("the stream `{name}` cannot be made"), error)
+            })?;
+            if name == link.names.tasks() {
+                keep(link).await;
+            }
+            made
+        }
+    };
+    let config = &found.cached_info().config;
+    if config.retention != wanted.retention
+        || config.max_messages_per_subject != wanted.max_messages_per_subject
+        || config.max_age != wanted.max_age
+        || config.max_bytes != wanted.max_bytes
+        || config.num_replicas != wanted.num_replicas
+    {
+        tracing::warn!(
+            stream = name,
+            "the stream has other settings than this program asks for, and keeps them"
+        );
+    }
+    Ok(())
+}
+
+/// Leaves a message in the stream of tasks that nobody takes. Without it a server begins a new file whenever the last task is
+/// done, which takes longer than all the rest of a task.
+async fn keep(link: &Link) {
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Msg-Id", "keep");
+    let subject = link.names.keep();
+    let publishing = link
+        .jetstream
+        .publish_with_headers(subject, headers, Bytes::new());
+    let kept = match publishing.await {
+        Ok(answer) => answer.await.map(drop),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = kept {
+        tracing::debug!(%error, "the stream of tasks will be empty at times, which is slow");
+    }
+}
+
+async fn consumer(common: &Common, link: &Link) -> Result<(), ConnectError> {
+    let name = Names::consumer(&common.queue);
+    let what = format!(
+        "the consumer `{name}` of the queue `{}` cannot be made",
+        common.queue
+    );
+    let stream = link
+        .jetstream
+        .get_stream_no_info(link.names.tasks())
+        .await
+        .map_err(|error| link.explain(&what, error))?;
+    let wanted = pull::Config {
+        durable_name: Some(name.clone()),
+        filter_subject: link.names.queue(&common.queue),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: common.lease,
+        max_deliver: -1,
+        max_ack_pending: 100_000,
+        max_waiting: 10_000,
+        inactive_threshold: common.queue_ttl.unwrap_or_default(),
+        ..pull::Config::default()
+    };
+    let info = match stream.consumer_info(&name).await {
+        Ok(info) => info,
+        // Absent, or not to be looked at: then making it fails, too.
+        Err(_) => {
+            let made = stream.create_consumer(wanted.clone()).await;
+            let made = made.map_err(|error| link.explain(&what, error))?;
+            made.cached_info().clone()
+        }
+    };
+    if info.config.ack_wait != wanted.ack_wait {
+        tracing::warn!(
+            queue = common.queue,
+            lease = ?info.config.ack_wait,
+            "the queue has another lease than this program asks for, and keeps it"
+        );
+    }
+    Ok(())
+}
+
+/// The store of large bodies, made at its first use.
+pub(crate) async fn blobs(
+    common: &Common,
+    jetstream: &async_nats::jetstream::Context,
+    names: &Names,
+) -> Result<object_store::ObjectStore, String> {
+    let bucket = names.blobs();
+    if let Ok(store) = jetstream.get_object_store(&bucket).await {
+        return Ok(store);
+    }
+    let config = object_store::Config {
+        bucket: bucket.clone(),
+        max_age: common.result_ttl + Duration::from_secs(3600),
+        num_replicas: common.replicas,
+        ..object_store::Config::default()
+    };
+    let made = jetstream.create_object_store(config).await;
+    made.map_err(|error| format!("the object store `{bucket}` cannot be made: {error}"))
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
