@@ -1,0 +1,227 @@
+//! Results that come twice, late, large, or to somebody else; and tasks that are cancelled.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    time::Instant,
+};
+
+use executor_core::{ExecutorExt as _, Future as _, StopLevel, TaskErrorKind};
+use libtest_mimic::Trial;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    server::{Options, Server},
+    support::{
+        cluster::{Bench, LEASE, check_serves},
+        guard::{add, eventually, pass, settle, step},
+        raw::Raw,
+        roles::SUBMITTER,
+        tasks::{double, hold, note, reverse},
+    },
+};
+
+pub(crate) fn add_to(trials: &mut Vec<Trial>) {
+    add(trials, "results::submitted_twice", submitted_twice);
+    add(trials, "results::run_twice", run_twice);
+    add(trials, "results::slow_consumer", slow_consumer);
+    add(trials, "results::large", large);
+    add(
+        trials,
+        "results::cancelled_in_the_queue",
+        cancelled_in_the_queue,
+    );
+    add(
+        trials,
+        "results::stopped_while_running",
+        stopped_while_running,
+    );
+    add(trials, "results::of_a_map", of_a_map);
+}
+
+/// The same message once more, as after a timeout: the server has it already.
+fn submitted_twice(bench: &mut Bench) {
+    let tally = bench.tally("runs");
+    let raw = Raw::connect(&bench.server.url(), "exec.t.default.>");
+    let executor = bench.executor();
+    let future = executor.submit(note::task(tally.clone(), 1, 0)).unwrap();
+    let message = raw.next("the task on its way");
+    assert!(raw.publish_again(&message), "the server knows it");
+    let _worker = bench.worker(1);
+    assert_eq!(settle("the task", future).unwrap(), 1);
+    check_serves(&executor);
+    assert_eq!(tally.count(1), 1);
+}
+
+/// The same task in a message that the server takes for another one: it runs twice, and the first outcome counts.
+fn run_twice(bench: &mut Bench) {
+    let tally = bench.tally("runs");
+    let raw = Raw::connect(&bench.server.url(), "exec.t.default.>");
+    let results = Raw::connect(&bench.server.url(), "exec.r.>");
+    let executor = bench.executor();
+    let future = executor.submit(note::task(tally.clone(), 1, 0)).unwrap();
+    let message = raw.next("the task on its way");
+    raw.publish_as_another(&message);
+    let _worker = bench.worker(1);
+    assert_eq!(settle("the task", future).unwrap(), 1);
+    eventually("it has run twice", || tally.count(1) == 2);
+    check_serves(&executor);
+    let first = results.next("the first result");
+    assert_eq!(results.stored(&first.subject), 1, "one outcome is recorded");
+}
+
+/// The server drops a client that does not read; what it missed is fetched.
+fn slow_consumer(bench: &mut Bench) {
+    const TASKS: u32 = 500;
+    let limits = "max_payload: 131072\nmax_pending: 262144\nwrite_deadline: \"1s\"\n";
+    bench.server = Server::start(Options::new().config(limits));
+    let gate = bench.gate("wait");
+    let path = gate.path().display().to_string();
+    let mut submitter = Submitter::start(&format!("{} {TASKS} {path}", bench.server.url()));
+    submitter.line();
+    // It asks for the results, and does not listen to them: the server would drop it, too.
+    let raw = Raw::connect(&bench.server.url(), "exec.none");
+    submitter.signal(Signal::STOP);
+    let _worker = bench.worker(4);
+    eventually("all results are recorded", || {
+        raw.stored("exec.r.>") == u64::from(TASKS)
+    });
+    eventually("the server has dropped the submitter", || {
+        bench.server.log().contains("Slow Consumer")
+    });
+    submitter.signal(Signal::CONT);
+    gate.open();
+    assert_eq!(submitter.line(), TASKS.to_string());
+}
+
+/// 128 MiB there and back, which no message could carry.
+fn large(bench: &mut Bench) {
+    let executor = bench.executor();
+    let _worker = bench.worker(1);
+    check_serves(&executor);
+    let mut bytes = vec![0; 128 << 20];
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        *byte = place.to_le_bytes()[1] ^ place.to_le_bytes()[3];
+    }
+    let mut expected = bytes.clone();
+    expected.reverse();
+    let start = Instant::now();
+    let future = executor.submit(reverse::task(bytes)).unwrap();
+    let result = settle("128 MiB", future).unwrap();
+    assert!(result == expected, "every byte is right");
+    println!("128 MiB there and back took {:?}", start.elapsed());
+}
+
+fn cancelled_in_the_queue(bench: &mut Bench) {
+    let tally = bench.tally("runs");
+    let executor = bench.executor();
+    let futures: Vec<_> = (0..1000)
+        .map(|number| {
+            executor
+                .submit(note::task(tally.clone(), number, 0))
+                .unwrap()
+        })
+        .collect();
+    eventually("all are with the server", || {
+        executor.status().unwrap().pending == 1000
+    });
+    for (number, future) in futures.iter().enumerate() {
+        if number % 2 == 0 {
+            assert!(future.cancel(), "nobody has begun task {number}");
+            assert!(future.is_done() && future.is_cancelled());
+        }
+    }
+    let _worker = bench.worker(4);
+    for (number, future) in (0..).zip(futures) {
+        let result = settle("a task that was cancelled, or not", future);
+        if number % 2 == 0 {
+            assert!(result.unwrap_err().is_cancelled());
+        } else {
+            assert_eq!(result.unwrap(), number);
+        }
+    }
+    check_serves(&executor);
+    let runs = tally.all();
+    assert!(
+        runs.iter().all(|number| number % 2 == 1),
+        "a cancelled task has run"
+    );
+    assert_eq!(runs.len(), 500);
+}
+
+fn stopped_while_running(bench: &mut Bench) {
+    let tally = bench.tally("runs");
+    let executor = bench.executor();
+    let _worker = bench.worker(2);
+    let (started, never) = (bench.gate("started"), bench.gate("never"));
+    let future = executor
+        .submit(hold::task(tally.clone(), 1, started.clone(), never))
+        .unwrap();
+    started.wait();
+    eventually("the submitter knows that it runs", || future.is_running());
+    assert!(!future.cancel(), "what runs cannot be cancelled");
+    future.stop(StopLevel::Kill).unwrap();
+    let start = Instant::now();
+    let error = settle("the task that is killed", future).unwrap_err();
+    assert!(start.elapsed() < LEASE, "{:?}", start.elapsed());
+    assert!(matches!(error.kind(), TaskErrorKind::Killed), "{error:?}");
+    check_serves(&executor);
+    pass(LEASE);
+    assert_eq!(tally.count(1), 1, "it does not run again");
+}
+
+fn of_a_map(bench: &mut Bench) {
+    let executor = bench.executor();
+    let mut first = bench.worker(2);
+    let _second = bench.worker(2);
+    step("a map, of which a worker dies");
+    let mut sum = 0;
+    for (place, result) in executor.map((0..20_000).map(double::task)).enumerate() {
+        let result = result.unwrap();
+        assert_eq!(result, 2 * place as u64, "in order");
+        sum += result;
+        if place == 5_000 {
+            first.kill();
+        }
+    }
+    assert_eq!(sum, 399_980_000);
+}
+
+/// This program once more, as a submitter; dropped, it is killed.
+struct Submitter {
+    child: Child,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Submitter {
+    fn start(words: &str) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .env(SUBMITTER, words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, output }
+    }
+
+    /// The next line that it prints.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+}
+
+impl Drop for Submitter {
+    fn drop(&mut self) {
+        // Either fails only if it has ended before.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
