@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use crate::outcome::{Failure, Outcome, Verdict};
 use crate::step::step;
-use crate::{checks, counts, cross, dependencies, examples, features, loom, sanitize, swap};
+use crate::{
+    checks, counts, cross, dependencies, deploy, examples, features, loom, sanitize, swap,
+};
 
 /// A named check.
 struct Step {
@@ -24,6 +26,11 @@ const STEPS: &[Step] = &[
         name: "typos",
         proves: "the words are spelled right",
         run: checks::typos,
+    },
+    Step {
+        name: "deploy",
+        proves: "the files for deployment agree with each other, with the guide and with the server",
+        run: deploy::run,
     },
     Step {
         name: "absent",
@@ -72,7 +79,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "examples",
-        proves: "the examples run, and sha256 prints what sha256sum prints, on every backend",
+        proves: "the examples run, and sha256 prints what sha256sum prints, also over a server",
         run: examples::run,
     },
     Step {

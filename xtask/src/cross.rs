@@ -1,14 +1,20 @@
 //! The crates with code for single systems, compiled for the systems that this one is not.
+//!
+//! Without what needs a C compiler of theirs: TLS, and with it the client of NATS. That is compiled where CI runs the
+//! tests on those systems.
 
 use std::path::Path;
 
-use crate::family::FULL;
+use crate::family::{self, FACADE};
 use crate::metadata::Metadata;
 use crate::outcome::{Outcome, Verdict};
 use crate::step::Cmd;
 
 /// One target for each system; nothing is linked, so no tools of theirs are needed.
 const TARGETS: &[&str] = &["x86_64-pc-windows-gnu", "aarch64-apple-darwin"];
+
+/// The features of the facade that bring C.
+const WITH_C: &[&str] = &["nats"];
 
 const PACKAGES: &[&str] = &["executor-process", "concurrent-futures"];
 
@@ -34,9 +40,13 @@ pub(crate) fn run() -> Outcome<Verdict> {
 }
 
 fn check(target: &str, metadata: &Metadata) -> Outcome {
+    let features: Vec<String> = family::others(metadata.member(FACADE)?)
+        .filter(|feature| !WITH_C.contains(feature))
+        .map(|feature| format!("{FACADE}/{feature}"))
+        .collect();
     let packages = PACKAGES.iter().flat_map(|name| ["--package", name]);
     Cmd::cargo("check")
-        .args(["--quiet", "--features", FULL, "--target", target])
+        .args(["--quiet", "--features", &features.join(","), "--target", target])
         // the hook before `main` is in a macro, which is compiled where it is used
         .args(["--lib", "--test", "worker_process"])
         .arg("--target-dir")

@@ -32,8 +32,10 @@ const ABSENCES: &[Absence] = &[
         features: Features::All,
         absent: &[
             "async-executor",
+            "async-nats",
             "async-std",
             "crossbeam-channel",
+            "executor-nats",
             "executor-pool",
             "executor-process",
             "executor-rayon",
@@ -62,6 +64,8 @@ const ABSENCES: &[Absence] = &[
         features: Features::All,
         absent: &[
             "async-executor",
+            "async-nats",
+            "executor-nats",
             "executor-process",
             "executor-rayon",
             "executor-threads",
@@ -81,6 +85,8 @@ const ABSENCES: &[Absence] = &[
         features: Features::All,
         absent: &[
             "async-executor",
+            "async-nats",
+            "executor-nats",
             "executor-process",
             "executor-rayon",
             "executor-tokio",
@@ -98,6 +104,8 @@ const ABSENCES: &[Absence] = &[
         package: "executor-rayon",
         features: Features::All,
         absent: &[
+            "async-nats",
+            "executor-nats",
             "executor-process",
             "executor-threads",
             "executor-tokio",
@@ -112,6 +120,8 @@ const ABSENCES: &[Absence] = &[
         package: "executor-tokio",
         features: Features::All,
         absent: &[
+            "async-nats",
+            "executor-nats",
             "executor-process",
             "executor-rayon",
             "executor-threads",
@@ -129,8 +139,10 @@ const ABSENCES: &[Absence] = &[
         package: "executor-process",
         features: Features::All,
         absent: &[
+            "async-nats",
             "conformance-tests",
             "executor-macros",
+            "executor-nats",
             "executor-pool",
             "executor-rayon",
             "executor-threads",
@@ -146,6 +158,22 @@ const ABSENCES: &[Absence] = &[
         because: "a worker needs the core and the system, and its peers are for its benchmarks alone",
     },
     Absence {
+        package: "executor-nats",
+        features: Features::All,
+        absent: &[
+            "aws-lc-rs",
+            "conformance-tests",
+            "executor-macros",
+            "executor-rayon",
+            "executor-tokio",
+            "native-tls",
+            "openssl",
+            "rayon",
+            "rcgen",
+        ],
+        because: "it brings the client of NATS with one set of TLS, and what runs tasks at the worker",
+    },
+    Absence {
         package: "executor-macros",
         features: Features::All,
         absent: &["executor-core", "serde", "tokio"],
@@ -154,13 +182,15 @@ const ABSENCES: &[Absence] = &[
     Absence {
         package: "concurrent-futures",
         features: Features::All,
-        absent: &["clap", "conformance-tests", "indicatif", "sha2", "ureq"],
+        absent: &["clap", "conformance-tests", "indicatif", "rcgen", "ureq"],
         because: "what the examples and tests use must not reach users",
     },
     Absence {
         package: "concurrent-futures",
         features: Features::Default,
         absent: &[
+            "async-nats",
+            "executor-nats",
             "executor-process",
             "executor-rayon",
             "executor-tokio",
@@ -178,7 +208,9 @@ const ABSENCES: &[Absence] = &[
         package: "concurrent-futures",
         features: Features::Only("process"),
         absent: &[
+            "async-nats",
             "crossbeam-deque",
+            "executor-nats",
             "executor-pool",
             "executor-rayon",
             "executor-threads",
@@ -193,6 +225,8 @@ const ABSENCES: &[Absence] = &[
         package: "concurrent-futures",
         features: Features::Only("rayon"),
         absent: &[
+            "async-nats",
+            "executor-nats",
             "executor-process",
             "executor-threads",
             "executor-tokio",
@@ -206,6 +240,8 @@ const ABSENCES: &[Absence] = &[
         package: "concurrent-futures",
         features: Features::Only("tokio"),
         absent: &[
+            "async-nats",
+            "executor-nats",
             "executor-process",
             "executor-rayon",
             "executor-threads",
@@ -216,10 +252,17 @@ const ABSENCES: &[Absence] = &[
         because: "who wants tokio alone must not pay for other backends",
     },
     Absence {
+        package: "concurrent-futures",
+        features: Features::Only("nats"),
+        absent: &["executor-rayon", "executor-tokio", "rayon"],
+        because: "who wants many machines alone must not pay for other backends",
+    },
+    Absence {
         package: "conformance-tests",
         features: Features::All,
         absent: &[
             "concurrent-futures",
+            "executor-nats",
             "executor-pool",
             "executor-process",
             "executor-rayon",

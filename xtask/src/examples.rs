@@ -2,6 +2,7 @@
 
 use crate::family::{FACADE, FULL};
 use crate::files;
+use crate::nats;
 use crate::outcome::{Failure, Outcome, Verdict};
 use crate::step::Cmd;
 
@@ -12,7 +13,10 @@ const INPUT: &str = "executor-core";
 /// workers start before `main`.
 pub(crate) fn run() -> Outcome<Verdict> {
     sha256("threads")?;
-    let compared = sha256("process")?;
+    sha256("process")?;
+    let server = nats::server()?;
+    let compared = sha256_over_nats(&server)?;
+    server.tell(example("cluster").args(["--", "demo"])).run()?;
     example("custom_executor").run()?;
     example("crash").run()?;
     early_workers()?;
@@ -48,7 +52,17 @@ fn example(name: &str) -> Cmd {
 }
 
 fn sha256(backend: &str) -> Outcome<Verdict> {
-    let ours = example("sha256").args(["--", "--backend", backend, INPUT]);
+    compare(&example("sha256").args(["--", "--backend", backend, INPUT]))
+}
+
+/// With a server that runs as long as this.
+fn sha256_over_nats(server: &nats::Server) -> Outcome<Verdict> {
+    let running = server.start()?;
+    let ours = example("sha256").args(["--", "--backend", "nats", INPUT]);
+    compare(&ours.env("NATS_URL", running.url()))
+}
+
+fn compare(ours: &Cmd) -> Outcome<Verdict> {
     println!("    $ {ours}");
     let printed = ours.read()?;
 

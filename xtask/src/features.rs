@@ -15,6 +15,7 @@ const LIBRARIES: &[&str] = &[
     "executor-process",
     "executor-rayon",
     "executor-tokio",
+    "executor-nats",
     family::FACADE,
 ];
 

@@ -16,12 +16,14 @@ mod ci;
 mod counts;
 mod cross;
 mod dependencies;
+mod deploy;
 mod examples;
 mod family;
 mod features;
 mod files;
 mod loom;
 mod metadata;
+mod nats;
 mod outcome;
 mod sanitize;
 mod step;
@@ -38,6 +40,8 @@ usage: cargo xtask <command>
   ci --list              name the steps of `ci`
   counts                 count the instructions of the hot paths, and compare them with the baseline
   counts --update        write the baseline anew
+  nats                   find a nats-server, or fetch one to below target/, and print where it is:
+                         export NATS_SERVER=\"$(cargo xtask nats)\" for a cargo test by hand
   sanitize [KIND]        run the tests of the core and of the pools under a sanitizer:
                          address (default), leak or thread
   stress [--rounds N]    run the test binaries N times (default 20) beside busy processes, and
@@ -65,6 +69,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
         "test" => test::run(rest),
         "ci" => ci::run(rest),
         "counts" => counts::run(rest),
+        "nats" => nats::run(rest),
         "sanitize" => sanitize::run(rest),
         "stress" => stress::run(rest),
         burn::COMMAND => {

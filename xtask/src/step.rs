@@ -24,13 +24,14 @@ pub(crate) fn step(heading: &str, body: impl FnOnce() -> Outcome<Verdict>) -> Ou
     outcome
 }
 
-/// A command to run at the root of the workspace.
+/// A command to run at the root of the workspace, unless it is told of another folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Cmd {
     program: OsString,
     arguments: Vec<OsString>,
     environment: Vec<(&'static str, String)>,
     removed: Vec<&'static str>,
+    folder: Option<PathBuf>,
 }
 
 impl Cmd {
@@ -41,6 +42,7 @@ impl Cmd {
             arguments: Vec::new(),
             environment: Vec::new(),
             removed: Vec::new(),
+            folder: None,
         }
     }
 
@@ -91,6 +93,13 @@ impl Cmd {
     #[must_use]
     pub(crate) fn env_remove(mut self, name: &'static str) -> Self {
         self.removed.push(name);
+        self
+    }
+
+    /// In this folder, and not at the root of the workspace.
+    #[must_use]
+    pub(crate) fn within(mut self, folder: PathBuf) -> Self {
+        self.folder = Some(folder);
         self
     }
 
@@ -163,7 +172,8 @@ impl Cmd {
     /// The command for a caller that needs the child itself.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).current_dir(root());
+        command.args(&self.arguments);
+        command.current_dir(self.folder.clone().unwrap_or_else(root));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         for name in &self.removed {
             command.env_remove(name);

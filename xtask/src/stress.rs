@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::burn::Burners;
 use crate::family;
 use crate::metadata::Metadata;
+use crate::nats::{self, NATS_PACKAGES};
 use crate::outcome::{Failure, Outcome};
 use crate::step::Cmd;
 
@@ -52,6 +53,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     if binaries.is_empty() {
         return Err(Failure::new("there is no test binary to run"));
     }
+    let server = options.needs_nats().then(nats::server).transpose()?;
     let output = Metadata::load()?.target_for("stress-output.txt");
     let burners = Burners::start()?;
     println!(
@@ -65,7 +67,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     for round in 1..=options.rounds {
         let start = Instant::now();
         for binary in &binaries {
-            let (names, text, what) = match binary.run(&output, options.limit)? {
+            let (names, text, what) = match binary.run(&output, options.limit, server.as_ref())? {
                 Run::Passed => continue,
                 Run::Failed(names, text) => (names, text, "failed"),
                 Run::Hung(names, text) => (names, text, "hung"),
@@ -112,6 +114,11 @@ impl Options {
         }
         Ok(options)
     }
+
+    fn needs_nats(&self) -> bool {
+        let package = self.package.as_deref();
+        package.is_none_or(|package| NATS_PACKAGES.contains(&package))
+    }
 }
 
 fn positive(name: &str, value: &str) -> Outcome<u32> {
@@ -157,7 +164,12 @@ fn parse_binary(line: &str) -> Option<Binary> {
 
 impl Binary {
     /// Runs it once. Its output goes to a file, since a pipe that nobody reads would stop it.
-    fn run(&self, output: &PathBuf, limit: Duration) -> Outcome<Run> {
+    fn run(
+        &self,
+        output: &PathBuf,
+        limit: Duration,
+        server: Option<&nats::Server>,
+    ) -> Outcome<Run> {
         let failed = |error: io::Error| Failure::new(format!("cannot run {}: {error}", self.name));
         let mut file = File::options()
             .create(true)
@@ -166,8 +178,13 @@ impl Binary {
             .write(true)
             .open(output)
             .map_err(failed)?;
-        let mut child = Command::new(&self.program)
-            .current_dir(&self.folder)
+        let command = Cmd::new(&self.program).within(self.folder.clone());
+        let command = match server {
+            Some(server) => server.tell(command),
+            None => command,
+        };
+        let mut child = command
+            .command()
             .env("CARGO_MANIFEST_DIR", &self.folder)
             .stdin(Stdio::null())
             .stdout(file.try_clone().map_err(failed)?)

@@ -4,6 +4,7 @@ use std::env;
 
 use crate::family::{self, FACADE, FULL};
 use crate::metadata::Metadata;
+use crate::nats::{self, NATS_PACKAGES};
 use crate::outcome::{Failure, Outcome, Verdict};
 use crate::step::{Cmd, step};
 
@@ -22,22 +23,22 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         }
     };
 
-    println!(
-        "setting up: nothing to do, the tests need only cargo; they start servers, runtimes and workers themselves"
-    );
+    let tools = Tools::set_up(selection)?;
     let nextest = env::var_os("XTASK_NO_NEXTEST").is_none()
         && Cmd::cargo("nextest").arg("--version").succeeds();
     if !nextest {
         println!("cargo nextest is not installed, or not wanted: cargo test runs the tests");
-        step("tests and doc tests", || cargo_test(selection))?;
+        step("tests and doc tests", || cargo_test(&tools, selection))?;
         if selection.is_empty() {
-            step(DEFAULTS, defaults)?;
+            step(DEFAULTS, || defaults(&tools))?;
         }
         return Ok(());
     }
 
     if !selection.is_empty() {
-        step("tests, each in its own process", || nextest_run(selection))?;
+        step("tests, each in its own process", || {
+            nextest_run(&tools, selection)
+        })?;
         println!("doc tests: left out, since the arguments select tests");
         return Ok(());
     }
@@ -46,19 +47,54 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         SUITES.map(|suite| format!("binary(={suite})")).join(" | ")
     );
     let others = ["-E".to_owned(), others];
-    step("tests, each in its own process", || nextest_run(&others))?;
-    step("conformance suites", suites)?;
-    step(DEFAULTS, defaults)?;
-    step("doc tests", doc_tests).map(|_| ())
+    step("tests, each in its own process", || {
+        nextest_run(&tools, &others)
+    })?;
+    step("conformance suites", || suites(&tools))?;
+    step(DEFAULTS, || defaults(&tools))?;
+    step("doc tests", || doc_tests(&tools)).map(|_| ())
+}
+
+/// What the tests need besides cargo.
+#[derive(Debug)]
+struct Tools {
+    nats: Option<nats::Server>,
+}
+
+impl Tools {
+    /// Everything that the selected tests start by themselves must be there; nothing is skipped for want of it.
+    fn set_up(selection: &[String]) -> Outcome<Self> {
+        let named = packages(selection);
+        let needed = named.is_empty() || named.iter().any(|name| NATS_PACKAGES.contains(name));
+        if !needed {
+            println!("setting up: nothing to do, these tests need only cargo");
+            return Ok(Self { nats: None });
+        }
+        println!(
+            "setting up: the tests start servers themselves, for which they need a nats-server"
+        );
+        let nats = nats::server()?;
+        Ok(Self { nats: Some(nats) })
+    }
+
+    /// Cargo, told where the tools are.
+    fn cargo(&self, subcommand: &str) -> Cmd {
+        let command = Cmd::cargo(subcommand);
+        match &self.nats {
+            Some(server) => server.tell(command),
+            None => command,
+        }
+    }
 }
 
 const DEFAULTS: &str = "the facade with its default features, and with each default executor";
 
 /// What depends on the default executor, of which there is one at a time.
-fn defaults() -> Outcome<Verdict> {
+fn defaults(tools: &Tools) -> Outcome<Verdict> {
     let metadata = Metadata::load()?;
     let tests = ["facade_api", "from_env", "swap"].map(|name| ["--test", name]);
-    let command = Cmd::cargo("test")
+    let command = tools
+        .cargo("test")
         .args(["--package", FACADE])
         .args(tests.concat());
     require_tests(&command.run_and_read()?, &command)?;
@@ -87,8 +123,8 @@ const SUITES: [&str; 11] = [
     "round_trip",
 ];
 
-fn suites() -> Outcome<Verdict> {
-    let command = SUITES.iter().fold(Cmd::cargo("test"), |command, suite| {
+fn suites(tools: &Tools) -> Outcome<Verdict> {
+    let command = SUITES.iter().fold(tools.cargo("test"), |command, suite| {
         command.args(["--test", suite])
     });
     let command = command.args(["--workspace", "--features", FULL, "--no-fail-fast"]);
@@ -97,23 +133,25 @@ fn suites() -> Outcome<Verdict> {
 
 // No `--all-targets`, here or below: that would run the benchmarks. The default is the libraries,
 // binaries and integration tests, with the examples built, since some tests run them.
-fn nextest_run(selection: &[String]) -> Outcome<Verdict> {
-    scoped(Cmd::cargo("nextest").arg("run"), selection)
+fn nextest_run(tools: &Tools, selection: &[String]) -> Outcome<Verdict> {
+    scoped(tools.cargo("nextest").arg("run"), selection)
         .args(["--no-fail-fast", "--no-tests=fail"])
         .args(selection)
         .check()
 }
 
 /// Without nextest one command runs everything, doc tests included.
-fn cargo_test(selection: &[String]) -> Outcome<Verdict> {
-    let command = scoped(Cmd::cargo("test"), selection)
+fn cargo_test(tools: &Tools, selection: &[String]) -> Outcome<Verdict> {
+    let command = scoped(tools.cargo("test"), selection)
         .arg("--no-fail-fast")
         .args(selection);
     require_tests(&command.run_and_read()?, &command)
 }
 
-fn doc_tests() -> Outcome<Verdict> {
-    let command = Cmd::cargo("test").args(["--workspace", "--doc", "--features", FULL]);
+fn doc_tests(tools: &Tools) -> Outcome<Verdict> {
+    let command = tools
+        .cargo("test")
+        .args(["--workspace", "--doc", "--features", FULL]);
     require_tests(&command.run_and_read()?, &command)
 }
 
