@@ -40,6 +40,13 @@ pub enum Backend {
     /// The program calls [`init`](crate::init()) first in its `main`.
     #[cfg(feature = "process")]
     Process,
+    /// Many machines, over the server at `NATS_URL`: [`NatsExecutor`](crate::NatsExecutor). Feature `nats`.
+    ///
+    /// [`open`](Self::open) also starts as many workers as asked for, in processes of this program, so that a program
+    /// alone gets its results. Workers elsewhere take part if they serve the same queue: `NATS_QUEUE`, or else `default`. The
+    /// program calls [`init`](crate::init()) first in its `main`.
+    #[cfg(feature = "nats")]
+    Nats,
     /// Rayon's threads, in a pool of the executor's own: [`RayonExecutor`]. Feature `rayon`.
     #[cfg(feature = "rayon")]
     Rayon,
@@ -50,10 +57,18 @@ pub enum Backend {
 
 /// The names of all backends, also of those that are not in this build. A backend's name is also
 /// the name of its feature.
-const KNOWN: &[&str] = &["threads", "process", "rayon", "tokio"];
+const KNOWN: &[&str] = &["threads", "process", "nats", "rayon", "tokio"];
 
 /// What [`Backend::from_env`] reads.
 const VARIABLE: &str = "CONCURRENT_FUTURES_BACKEND";
+
+/// What [`Backend::open`] reads for [`Backend::Nats`].
+#[cfg(feature = "nats")]
+const URL: &str = "NATS_URL";
+
+/// The same, and need not be set.
+#[cfg(feature = "nats")]
+const QUEUE: &str = "NATS_QUEUE";
 
 impl Backend {
     /// The backends of this build.
@@ -62,6 +77,8 @@ impl Backend {
         Self::Threads,
         #[cfg(feature = "process")]
         Self::Process,
+        #[cfg(feature = "nats")]
+        Self::Nats,
         #[cfg(feature = "rayon")]
         Self::Rayon,
         #[cfg(feature = "tokio")]
@@ -115,6 +132,8 @@ impl Backend {
             Self::Threads => "threads",
             #[cfg(feature = "process")]
             Self::Process => "process",
+            #[cfg(feature = "nats")]
+            Self::Nats => "nats",
             #[cfg(feature = "rayon")]
             Self::Rayon => "rayon",
             #[cfg(feature = "tokio")]
@@ -126,7 +145,7 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// If `workers` is 0, or if the backend cannot be started.
+    /// If `workers` is 0, or if the backend cannot be started; for [`Nats`](Self::Nats) also if `NATS_URL` is not set.
     pub fn open(self, workers: usize) -> Result<Box<dyn Executor>, OpenError> {
         OpenError::require_workers(self, workers)?;
         match self {
@@ -134,6 +153,11 @@ impl Backend {
             Self::Threads => boxed(self, ThreadPoolExecutor::new(workers)),
             #[cfg(feature = "process")]
             Self::Process => boxed(self, ProcessPoolExecutor::new(workers)),
+            #[cfg(feature = "nats")]
+            Self::Nats => {
+                let (url, queue) = (OpenError::require_url()?, env::var(QUEUE));
+                boxed(self, open_nats(&url, queue.ok(), workers))
+            }
             #[cfg(feature = "rayon")]
             Self::Rayon => boxed(self, RayonExecutor::new(workers)),
             #[cfg(feature = "tokio")]
@@ -148,6 +172,7 @@ impl Backend {
 }
 
 #[cfg(any(
+    feature = "nats",
     feature = "process",
     feature = "rayon",
     feature = "threads",
@@ -161,6 +186,23 @@ fn boxed<E: Executor + 'static>(
         Ok(executor) => Ok(Box::new(executor)),
         Err(error) => Err(OpenError::refused(backend, error)),
     }
+}
+
+#[cfg(feature = "nats")]
+fn open_nats(
+    url: &str,
+    queue: Option<String>,
+    workers: usize,
+) -> Result<executor_nats::WithWorkers, executor_nats::ConnectError> {
+    use executor_nats::{NatsExecutor, WithWorkers, Worker};
+
+    let queue = queue.filter(|queue| !queue.is_empty());
+    let queue = queue.as_deref().unwrap_or("default");
+    let worker = Worker::builder().url(url).queue(queue).slots(workers);
+    let worker = worker.start()?;
+    let executor = NatsExecutor::builder().url(url).queue(queue);
+    let executor = executor.parallelism(workers).connect()?;
+    Ok(WithWorkers::new(executor, worker))
 }
 
 impl fmt::Display for Backend {
@@ -260,8 +302,12 @@ pub struct OpenError {
 enum Cause {
     /// No workers were asked for.
     NoWorkers,
+    /// A variable that the backend needs is not set.
+    #[cfg(feature = "nats")]
+    NoUrl,
     /// The backend's own error.
     #[cfg(any(
+        feature = "nats",
         feature = "process",
         feature = "rayon",
         feature = "threads",
@@ -283,6 +329,25 @@ impl OpenError {
         matches!(self.cause, Cause::NoWorkers)
     }
 
+    /// The environment variable that the backend needs, and that is not set or empty.
+    #[must_use]
+    pub const fn missing_variable(&self) -> Option<&'static str> {
+        match self.cause {
+            #[cfg(feature = "nats")]
+            Cause::NoUrl => Some(URL),
+            _ => None,
+        }
+    }
+
+    /// The value of `NATS_URL`.
+    #[cfg(feature = "nats")]
+    fn require_url() -> Result<String, Self> {
+        match env::var(URL) {
+            Ok(url) if !url.is_empty() => Ok(url),
+            _ => Err(Self::new(Backend::Nats, Cause::NoUrl)),
+        }
+    }
+
     pub(crate) const fn require_workers(backend: Backend, workers: usize) -> Result<(), Self> {
         match workers {
             0 => Err(Self::new(backend, Cause::NoWorkers)),
@@ -291,6 +356,7 @@ impl OpenError {
     }
 
     #[cfg(any(
+        feature = "nats",
         feature = "process",
         feature = "rayon",
         feature = "threads",
@@ -314,7 +380,14 @@ impl fmt::Display for OpenError {
         write!(f, "cannot start the backend `{}`: ", self.backend)?;
         match &self.cause {
             Cause::NoWorkers => f.write_str("0 workers were asked for, and it needs at least 1"),
+            #[cfg(feature = "nats")]
+            Cause::NoUrl => write!(
+                f,
+                "{URL} is not set: let it name a server, such as nats://127.0.0.1:4222, or connect with \
+                 NatsExecutor::builder()"
+            ),
             #[cfg(any(
+                feature = "nats",
                 feature = "process",
                 feature = "rayon",
                 feature = "threads",
@@ -329,7 +402,10 @@ impl Error for OpenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.cause {
             Cause::NoWorkers => None,
+            #[cfg(feature = "nats")]
+            Cause::NoUrl => None,
             #[cfg(any(
+                feature = "nats",
                 feature = "process",
                 feature = "rayon",
                 feature = "threads",

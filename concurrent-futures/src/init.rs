@@ -5,7 +5,7 @@ use executor_core::Registry;
 /// It checks that no two `#[task]` functions of the program have the same name, so that a clash
 /// shows at the start and not at the first call that could mean either.
 ///
-/// A backend whose workers are processes (feature `process`) starts this very program again as its
+/// A backend whose workers are processes (features `process` and `nats`) starts this very program again as its
 /// worker. Such a program must call `init` before anything that a worker should not do, since in a worker
 /// `init` serves tasks and does not return. For the backends that run in this process, calling it is
 /// good practice and costs next to nothing: the program is then ready for any backend.
@@ -21,6 +21,6 @@ use executor_core::Registry;
 /// ```
 pub fn init() {
     Registry::global();
-    #[cfg(feature = "process")]
+    #[cfg(any(feature = "nats", feature = "process"))]
     executor_process::init();
 }

@@ -1,10 +1,17 @@
 // Its examples need all backends.
 #![cfg_attr(
-    all(feature = "process", feature = "rayon", feature = "threads", feature = "tokio"),
+    all(
+        feature = "nats",
+        feature = "process",
+        feature = "rayon",
+        feature = "threads",
+        feature = "tokio"
+    ),
     doc = include_str!("../README.md")
 )]
 #![cfg_attr(
     not(all(
+        feature = "nats",
         feature = "process",
         feature = "rayon",
         feature = "threads",
@@ -18,6 +25,8 @@ mod backend;
 #[cfg(feature = "_default-executor")]
 mod default_executor;
 mod init;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod prelude;
 #[cfg(feature = "process")]
 pub mod process;
@@ -42,6 +51,9 @@ pub use executor_macros::task;
 /// Executors for tests: predictable, and without threads of their own (feature `testing`).
 #[cfg(feature = "testing")]
 pub use executor_core::testing;
+/// Many machines (feature `nats`); the rest is in [`nats`].
+#[cfg(feature = "nats")]
+pub use executor_nats::{NatsBuilder, NatsExecutor};
 /// The words of the builders of all executors in this process.
 #[cfg(any(feature = "rayon", feature = "threads", feature = "tokio"))]
 pub use executor_pool::{BuildError, OnFull, QueueOrder};

@@ -19,6 +19,8 @@
 
 #[cfg(feature = "_default-executor")]
 pub use crate::DefaultExecutor;
+#[cfg(feature = "nats")]
+pub use crate::NatsExecutor;
 #[cfg(feature = "process")]
 pub use crate::ProcessPoolExecutor;
 #[cfg(feature = "rayon")]

@@ -40,7 +40,7 @@ fn the_error_names_the_value_and_what_is_allowed() {
 
 #[test]
 fn the_error_names_the_feature_of_a_backend_that_is_off() {
-    for name in ["threads", "process", "rayon", "tokio"] {
+    for name in ["threads", "process", "nats", "rayon", "tokio"] {
         if Backend::ALL.iter().any(|backend| backend.name() == name) {
             continue;
         }
@@ -61,6 +61,7 @@ fn a_build_has_the_backends_of_its_features() {
     let enabled = [
         ("threads", cfg!(feature = "threads")),
         ("process", cfg!(feature = "process")),
+        ("nats", cfg!(feature = "nats")),
         ("rayon", cfg!(feature = "rayon")),
         ("tokio", cfg!(feature = "tokio")),
     ];
@@ -124,9 +125,16 @@ mod executors {
         context::worker_name()
     }
 
+    /// Those that need nothing but this program; the tests of `nats` are in a file of their own, with a server.
+    fn backends() -> impl Iterator<Item = &'static Backend> {
+        Backend::ALL
+            .iter()
+            .filter(|backend| backend.name() != "nats")
+    }
+
     #[test]
     fn a_backend_opens_with_as_many_workers_as_asked_for() {
-        for backend in Backend::ALL {
+        for backend in backends() {
             let executor = backend.open(3).unwrap();
             assert_eq!(executor.capabilities().workers, 3);
             assert_eq!(
@@ -145,7 +153,7 @@ mod executors {
     fn every_backend_runs_async_tasks_and_is_awaited() {
         let default = DefaultExecutor::with_workers(2).unwrap();
         let mut executors = vec![Box::new(default) as Box<dyn Executor>];
-        executors.extend(Backend::ALL.iter().map(|backend| backend.open(2).unwrap()));
+        executors.extend(backends().map(|backend| backend.open(2).unwrap()));
         for executor in executors {
             let sum = block_on(async {
                 let first = executor.submit(square_later::task(3)).unwrap();
@@ -160,7 +168,7 @@ mod executors {
 
     #[test]
     fn no_workers_is_an_error_that_says_what_is_allowed() {
-        for backend in Backend::ALL {
+        for backend in backends() {
             let error = backend.open(0).unwrap_err();
             assert!(error.is_no_workers());
             assert_eq!(error.backend(), backend.name());
@@ -181,7 +189,7 @@ mod executors {
 
     #[test]
     fn what_the_backend_refuses_is_the_source_of_the_error() {
-        for backend in Backend::ALL {
+        for backend in backends() {
             let error = backend.open(usize::MAX).unwrap_err();
             assert!(!error.is_no_workers());
             let source = std::error::Error::source(&error).unwrap().to_string();
@@ -210,7 +218,7 @@ mod executors {
             name.expect("a task runs on a worker")
         };
         assert_eq!(name_in(&one), name_in(&other));
-        for backend in Backend::ALL {
+        for backend in backends() {
             let is_same = name_in(&one) == name_in(&*backend.open(1).unwrap());
             assert_eq!(is_same, *backend == DefaultExecutor::BACKEND, "{backend}");
         }

@@ -95,7 +95,7 @@ fn other_names_are_refused() -> Checked {
 }
 
 fn a_backend_that_is_off() -> Checked {
-    for name in ["threads", "process", "rayon", "tokio"] {
+    for name in ["threads", "process", "nats", "rayon", "tokio"] {
         if Backend::ALL.iter().any(|backend| backend.name() == name) {
             continue;
         }

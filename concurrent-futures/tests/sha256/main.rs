@@ -2,11 +2,23 @@
 
 #[path = "../../examples/sha256.rs"]
 mod example;
+#[cfg(feature = "nats")]
+#[expect(
+    dead_code,
+    reason = "these trials need a server to which nothing happens"
+)]
+#[path = "../../../executor-nats/tests/support/server.rs"]
+mod server;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(unix)]
 mod unix;
 
+#[cfg(feature = "nats")]
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
 use std::{
     ffi::OsStr,
     fs, io,
@@ -24,6 +36,9 @@ fn main() -> ExitCode {
     if support::is_example() {
         return example::main();
     }
+    // Ends with this function; the trials are told its address.
+    #[cfg(feature = "nats")]
+    let _server = serve();
     let trials = Backend::ALL.iter().flat_map(|backend| {
         let trials = trials();
         #[cfg(unix)]
@@ -114,8 +129,25 @@ fn command<A: AsRef<OsStr>>(
     if backend != Backend::Threads {
         command.args(["--backend", backend.name()]);
     }
+    #[cfg(feature = "nats")]
+    if let Some(url) = URL.get() {
+        static RUNS: AtomicU64 = AtomicU64::new(0);
+        // Paths are relative to where a program runs: no two runs share their workers.
+        let queue = format!("run-{}", RUNS.fetch_add(1, Ordering::Relaxed));
+        command.env("NATS_URL", url).env("NATS_QUEUE", queue);
+    }
     command.current_dir(directory).args(arguments);
     command
+}
+
+#[cfg(feature = "nats")]
+static URL: OnceLock<String> = OnceLock::new();
+
+#[cfg(feature = "nats")]
+fn serve() -> server::Server {
+    let server = server::Server::start(server::Options::new());
+    URL.set(server.url()).expect("there is one server");
+    server
 }
 
 fn sha256<A: AsRef<OsStr>>(
