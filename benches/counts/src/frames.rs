@@ -74,7 +74,7 @@ fn run(seq: u64) -> Run<'static> {
         seq,
         task: 1,
         is_chunk: false,
-        name: None,
+        label: frame::Label::default(),
         body: Payload::Here(&[7; 8]),
     }
 }
