@@ -1,7 +1,7 @@
 //! The hot paths, one at a time, for callgrind: `cargo xtask counts`.
 //!
 //! `bench-counts --list` prints each path with the number of operations that it repeats; `bench-counts PATH` runs one.
-//! Callgrind counts the instructions inside of [`meter::measured`] and no others, so what a path prepares is not part of
+//! Callgrind counts the instructions inside of `meter::measured` and no others, so what a path prepares is not part of
 //! its figure. Each path runs twice, and the second time counts: by then registries, thread-locals and the memory of the
 //! allocator are there.
 //!
