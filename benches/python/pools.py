@@ -117,7 +117,7 @@ def package(name):
     try:
         return __import__(name)
     except ImportError as error:
-        requirements = os.path.join(os.path.dirname(os.path.abspath(__file__)), "requirements.txt")
+        requirements = "benches/python/requirements.txt"
         raise Skip(f"no {name} ({error}); pip install -r {requirements}") from error
 
 
