@@ -16,12 +16,26 @@ pub(crate) fn wait_until_done<F: Future>(future: &F, timeout: Option<Duration>) 
     }
     // A timeout too far away for the clock is none.
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    wait(future, deadline, |is_done| spin::moment(is_done))
+}
+
+/// As [`wait_until_done`], for who has more work for the workers and should not be late with it: it leaves its core
+/// to nobody for a moment, and sleeps at once if no other is free.
+pub(crate) fn wait_for_more<F: Future>(future: &F, deadline: Option<Instant>) -> bool {
+    future.is_done() || wait(future, deadline, |is_done| spin::until(is_done))
+}
+
+fn wait<F: Future>(
+    future: &F,
+    deadline: Option<Instant>,
+    wait_a_moment: impl FnOnce(&mut dyn FnMut() -> bool) -> bool,
+) -> bool {
     while future.help() {}
     if future.would_deadlock() {
         return false;
     }
     future.drive(earlier(deadline, future.expires()));
-    if spin::moment(|| future.is_done()) {
+    if wait_a_moment(&mut || future.is_done()) {
         return true;
     }
     let waker = thread_waker();

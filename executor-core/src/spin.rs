@@ -5,7 +5,8 @@
 //! 0.1 us. So a waiter polls for about as long as one wake-up takes. It polls with `sched_yield`,
 //! never with a pause instruction alone, so that on a shared core whoever has work goes first. And it
 //! polls only while fewer threads are awake here than there are cores: a thread that spins on a full
-//! machine takes the core from the very work that it waits for.
+//! machine takes the core from the very work that it waits for. Worker processes that are busy count like
+//! threads, since they need a core as well.
 
 use std::{
     cell::Cell,
@@ -18,7 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Workers that are not asleep, of all executors of this process, and threads in [`until`].
+/// Workers that are not asleep, of all executors of this process, threads in [`until`], and
+/// [`TakenCore`]s.
 static AWAKE: AtomicUsize = AtomicUsize::new(0);
 
 /// How long to poll: about one wake-up.
@@ -64,6 +66,38 @@ impl Drop for AwakeWorker {
     }
 }
 
+/// A core that work of this process needs elsewhere: in a worker process that is busy. While it exists,
+/// waiters know that a core is taken.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TakenCore;
+
+impl TakenCore {
+    /// Counts one core as taken.
+    #[must_use]
+    pub fn new() -> Self {
+        AWAKE.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Default for TakenCore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for TakenCore {
+    fn drop(&mut self) {
+        AWAKE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether a core has nothing to do but what the calling thread does, which is no awake worker.
+pub fn has_free_core() -> bool {
+    AWAKE.load(Ordering::Relaxed) < cores()
+}
+
 /// Runs `sleep`, during which this thread uses no core.
 pub fn asleep<R>(sleep: impl FnOnce() -> R) -> R {
     if !COUNTED.get() {
@@ -76,7 +110,7 @@ pub fn asleep<R>(sleep: impl FnOnce() -> R) -> R {
 }
 
 /// Polls `ready` for a moment, if a core is free for that. True as soon as it is. For workers that look
-/// for work.
+/// for work, and for whoever waits for another process.
 ///
 /// It looks only once for each time that it yields: looking takes the queue's cache lines away from
 /// whoever is adding to it.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::chunk::ChunkOutput;
-use crate::{Future as _, StopLevel, TaskError, TaskFuture, Timeout, wait::Select};
+use crate::{Future as _, StopLevel, TaskError, TaskFuture, Timeout, park, wait::Select};
 
 type ChunkFuture<Item, Output> = TaskFuture<ChunkOutput<Item, Output>>;
 
@@ -173,6 +173,8 @@ fn wait<T>(
     future: TaskFuture<T>,
     deadline: Option<Instant>,
 ) -> Result<Result<T, TaskError>, TaskFuture<T>> {
+    // Whatever it says, the result tells why.
+    let _is_done = park::wait_for_more(&future, deadline);
     match deadline {
         None => Ok(future.result()),
         Some(deadline) => future.result_timeout(deadline.saturating_duration_since(Instant::now())),

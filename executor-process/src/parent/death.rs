@@ -112,7 +112,7 @@ impl State {
         let mut death = WorkerDeath::new(status);
         death.pid = Some(worker.link.pid());
         death.stderr_tail = worker.tail_text();
-        let flights = std::mem::take(&mut worker.flights);
+        let flights = worker.flights.take();
         for flight in flights.into_iter().rev() {
             // What the worker was ended for is not run elsewhere, whether it had begun or not.
             let is_cause = worker

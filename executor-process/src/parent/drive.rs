@@ -20,10 +20,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use executor_core::JobKey;
+use executor_core::{JobKey, spin};
 
 use super::{Shared, effects::Effects, link::Link, state::State};
-use crate::os::linux::{EventFd, wait_readable};
+use crate::{
+    os::linux::{EventFd, wait_readable},
+    wire::page::Page,
+};
 
 /// How long a worker stays unwatched after a waiter has read its answer.
 const LINGER: Duration = Duration::from_millis(3);
@@ -33,6 +36,10 @@ struct Driven {
     index: usize,
     id: u64,
     job: JobKey,
+    replies: Arc<OwnedFd>,
+    page: Arc<Page>,
+    /// How many bytes of answers were known.
+    known: u64,
 }
 
 /// Reads the answer to `job` on this thread, if nothing else is to be read from its worker.
@@ -46,17 +53,19 @@ pub(super) fn drive(
         return;
     };
     interrupt.clear();
-    let Some((driven, replies)) = shared.state().begin_drive(job, &interrupt) else {
+    let Some(driven) = shared.state().begin_drive(job, &interrupt) else {
         return;
     };
     let mut effects = Effects::default();
+    // If the worker answers at once, it wakes nobody.
+    spin::until(|| is_done() || driven.page.has_committed_beyond(driven.known));
     loop {
         let now = Instant::now();
         let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
         if is_done() || left.is_some_and(|left| left.is_zero()) {
             break;
         }
-        if wait_readable(&*replies, interrupt.fd(), left).is_err() {
+        if wait_readable(&*driven.replies, interrupt.fd(), left).is_err() {
             break;
         }
         let goes_on = shared.state().read_driven(&driven, &mut effects);
@@ -80,11 +89,7 @@ impl State {
             .is_some_and(|worker| worker.driver.is_some())
     }
 
-    fn begin_drive(
-        &mut self,
-        job: JobKey,
-        interrupt: &Arc<EventFd>,
-    ) -> Option<(Driven, Arc<OwnedFd>)> {
+    fn begin_drive(&mut self, job: JobKey, interrupt: &Arc<EventFd>) -> Option<Driven> {
         if !self.queue.is_empty() || self.busy() != 1 {
             // There is more to be seen to than one answer.
             return None;
@@ -102,15 +107,19 @@ impl State {
         let Link::Shared(link) = &worker.link else {
             return None;
         };
-        let replies = Arc::clone(&link.replies);
+        let (replies, page) = (Arc::clone(&link.replies), Arc::clone(&link.page));
+        let known = link.known();
         self.drivers += 1;
         worker.driver = Some(Arc::clone(interrupt));
         let driven = Driven {
             index,
             id: worker.id,
             job,
+            replies,
+            page,
+            known,
         };
-        Some((driven, replies))
+        Some(driven)
     }
 
     /// Reads what has come. False if there is nothing more to wait for here.

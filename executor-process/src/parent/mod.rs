@@ -11,11 +11,13 @@
 
 mod arguments;
 mod chores;
+mod condition;
 mod death;
 #[cfg(target_os = "linux")]
 mod drive;
 mod effects;
 mod entry;
+mod flights;
 mod intake;
 mod link;
 mod reactor;
@@ -28,7 +30,7 @@ use std::{
     fmt,
     process::Command,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Waker,
@@ -46,6 +48,7 @@ use executor_core::{
 use self::{
     arguments::Arguments,
     chores::Chores,
+    condition::Condition,
     effects::Effects,
     entry::Entry,
     intake::{Intake, Offer},
@@ -90,11 +93,11 @@ pub(crate) struct Shared {
     reactor: Reactor,
     chores: Chores,
     /// There is room in the queue, or nothing is accepted any more.
-    room: Condvar,
+    room: Condition,
     /// Whether there are wakers that wait for room, in the state.
     has_room_wakers: AtomicBool,
     /// The pool is idle, or has ended.
-    quiet: Condvar,
+    quiet: Condition,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -123,9 +126,9 @@ impl Shared {
                 max_workers: AtomicUsize::new(settings.max_workers),
                 reactor,
                 settings,
-                room: Condvar::new(),
+                room: Condition::default(),
                 has_room_wakers: AtomicBool::new(false),
-                quiet: Condvar::new(),
+                quiet: Condition::default(),
                 thread: Mutex::new(None),
             }
         });
@@ -261,20 +264,10 @@ impl Shared {
                 }
                 _ => {}
             }
-            state = match deadline {
-                None => self
-                    .room
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Err(Reason::TimedOut { waited });
-                    }
-                    let waited = self.room.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            state = self
+                .room
+                .wait(state, deadline)
+                .map_err(|_state| Reason::TimedOut { waited })?;
         }
         Ok(state)
     }
@@ -364,20 +357,10 @@ impl Shared {
     fn watch_state(&self, deadline: Option<Instant>, reached: impl Fn(&State) -> bool) -> bool {
         let mut state = self.state();
         while !reached(&state) {
-            state = match deadline {
-                None => self
-                    .quiet
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return false;
-                    }
-                    let waited = self.quiet.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            match self.quiet.wait(state, deadline) {
+                Ok(woken) => state = woken,
+                Err(_state) => return false,
+            }
         }
         true
     }

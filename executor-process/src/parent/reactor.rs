@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use executor_core::spin::{self, AwakeWorker};
+
 #[cfg(target_os = "linux")]
 use super::link::shared::{SharedLink, Source, source_of};
 use super::{
@@ -110,6 +112,7 @@ fn serve(shared: &Arc<Shared>) {
         rung: Vec::new(),
     };
     let mut effects = Effects::default();
+    let _awake = AwakeWorker::new();
     loop {
         let mut state = shared.state();
         let now = Instant::now();
@@ -131,7 +134,7 @@ fn serve(shared: &Arc<Shared>) {
                 .next_deadline(now)
                 .map(|at| at.saturating_duration_since(now));
             drop(state);
-            wait(shared, &mut events, timeout);
+            spin::asleep(|| wait(shared, &mut events, timeout));
             shared.intake.wake_up();
             continue;
         }

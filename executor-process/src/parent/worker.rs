@@ -12,6 +12,7 @@ use executor_core::{
 
 use super::{
     entry::{Body, Entry, Flight},
+    flights::Flights,
     link::{Link, Readable},
 };
 use crate::wire::{
@@ -31,7 +32,7 @@ pub(crate) struct Worker {
     /// It was ready at some time: its end is no failed start.
     pub(crate) has_been_ready: bool,
     /// Sent and not answered, oldest first. What was taken back is not among them.
-    pub(crate) flights: VecDeque<Flight>,
+    pub(crate) flights: Flights,
     /// How long the flights are thought to take, in nanoseconds.
     pub(crate) load: u64,
     /// Results of the chunk that is running.
@@ -118,7 +119,7 @@ impl Worker {
                 by: boot_by,
             },
             has_been_ready: false,
-            flights: VecDeque::new(),
+            flights: Flights::default(),
             load: 0,
             partial: Vec::new(),
             served: 0,
@@ -460,13 +461,13 @@ impl Worker {
 const LONGEST_PART: usize = 1 << 20;
 
 /// How long what is sent ahead may take together.
-const AHEAD_NANOS: u64 = 1_500_000;
+const AHEAD_NANOS: u64 = 2_500_000;
 
 /// Nothing is sent ahead that is thought to take longer.
 const LONG_NANOS: u64 = 2_500_000;
 
 /// The flight that an answer must be about: answers come in order.
-fn oldest(flights: &mut VecDeque<Flight>, seq: u64) -> Result<&mut Flight, Violation> {
+fn oldest(flights: &mut Flights, seq: u64) -> Result<&mut Flight, Violation> {
     match flights.front_mut() {
         Some(flight) if flight.seq == seq => Ok(flight),
         Some(flight) => Err(Violation(format!(

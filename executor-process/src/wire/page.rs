@@ -26,6 +26,8 @@ mod at {
     pub(super) const OPEN: usize = 88;
     /// Written by the parent.
     pub(super) const STOP: usize = 128;
+    pub(super) const SENT: usize = 136;
+    pub(super) const MAY_POLL: usize = 144;
     /// Written by both.
     pub(super) const CLAIMS: usize = 4096;
     pub(super) const RING: usize = CLAIMS + 8 * super::CLAIMS as usize;
@@ -100,6 +102,21 @@ impl Page {
         self.memory.word(at::STOP).store(seq, Ordering::Release);
     }
 
+    /// Says how many bytes of tasks were written to the pipe, and whether a core is free for a worker that
+    /// polls for more.
+    pub(crate) fn note_sent(&self, bytes: u64, may_poll: bool) {
+        let may_poll = u64::from(may_poll);
+        self.memory
+            .word(at::MAY_POLL)
+            .store(may_poll, Ordering::Relaxed);
+        self.memory.word(at::SENT).store(bytes, Ordering::Release);
+    }
+
+    /// Whether the worker has committed more than the first `known` bytes of its answers.
+    pub(crate) fn has_committed_beyond(&self, known: u64) -> bool {
+        self.memory.word(at::COMMITTED).load(Ordering::Acquire) > known
+    }
+
     /// Copies what is committed beyond the first `known` bytes of the stream, where the ring has it.
     pub(crate) fn committed_beyond(&self, known: u64, copy: &mut Vec<u8>) {
         let committed = self.memory.word(at::COMMITTED).load(Ordering::Acquire);
@@ -168,6 +185,16 @@ impl Page {
         self.memory.word(at::STOP).load(Ordering::Acquire) == seq
     }
 
+    /// Whether the parent has written more than the first `received` bytes of tasks.
+    pub(crate) fn has_sent_beyond(&self, received: u64) -> bool {
+        self.memory.word(at::SENT).load(Ordering::Acquire) > received
+    }
+
+    /// Whether a core was free when the parent last wrote.
+    pub(crate) fn may_poll(&self) -> bool {
+        self.memory.word(at::MAY_POLL).load(Ordering::Relaxed) == 1
+    }
+
     pub(crate) fn note_resident(&self, bytes: u64) {
         self.memory
             .word(at::RESIDENT)
@@ -198,6 +225,7 @@ impl Page {
     }
 
     /// Puts `bytes` into the part that is being collected.
+    #[inline]
     pub(crate) fn put_part(&self, offset: usize, bytes: &[u8]) {
         self.memory.write(at::PART + offset, bytes);
     }
@@ -209,6 +237,7 @@ impl Page {
     }
 
     /// Says that a part is being collected, which will be the frame at `start`, and of which `len` bytes are complete.
+    #[inline]
     pub(crate) fn note_open(&self, start: u64, len: u64) {
         self.memory
             .word(at::OPEN)

@@ -22,7 +22,7 @@ use crate::wire::{
 };
 
 /// Answers that are older than this are sent, whatever else there is to do.
-const HOLD_BACK_NANOS: u64 = 500_000;
+const HOLD_BACK_NANOS: u64 = 1_000_000;
 
 /// Where a worker's frames come from.
 trait Input {

@@ -2,7 +2,7 @@
 
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
-use executor_core::codec::Shelf;
+use executor_core::{codec::Shelf, spin};
 
 use super::{Input, Output, Shared};
 use crate::{
@@ -29,6 +29,8 @@ pub(super) fn serve() -> io::Result<()> {
         fd: ends.tasks,
         // The parent is trusted, but for the address space of this process.
         inbox: Inbox::new(u32::MAX as usize),
+        page: Arc::clone(&page),
+        received: 0,
     };
     let output = Journal {
         fd: ends.replies,
@@ -54,6 +56,9 @@ pub(super) fn serve() -> io::Result<()> {
 struct Tasks {
     fd: OwnedFd,
     inbox: Inbox,
+    page: Arc<Page>,
+    /// How many bytes have come.
+    received: u64,
 }
 
 impl Input for Tasks {
@@ -67,14 +72,28 @@ impl Input for Tasks {
             }
             if self.inbox.is_empty() {
                 idle()?;
+                self.poll();
             }
             match linux::read(&self.fd, self.inbox.room())? {
                 Some(0) => return Ok(None),
-                Some(count) => self.inbox.filled(count),
+                Some(count) => {
+                    self.inbox.filled(count);
+                    self.received += count as u64;
+                }
                 None => {}
             }
         };
         Ok(Some((kind, self.inbox.body(body))))
+    }
+}
+
+impl Tasks {
+    /// Waits a moment for the next task while a core is free: a parent that calls one task after the other
+    /// then wakes nobody.
+    fn poll(&self) {
+        if self.page.may_poll() {
+            spin::until(|| self.page.has_sent_beyond(self.received));
+        }
     }
 }
 
@@ -143,23 +162,13 @@ impl Output for Journal {
         self.send(&frame, now)
     }
 
+    #[inline]
     fn part(&mut self, seq: u64, results: &[u8]) -> io::Result<()> {
-        if let Some(block) = self.large(results) {
-            let place = self.results.send(block);
-            return self.send(&FromWorker::PartShared { seq, place }, self.now());
+        let has_room = self.part_len + results.len() <= PART && results.len() < LARGE;
+        if self.open != Some(seq) || !has_room {
+            return self.begin_part(seq, results);
         }
-        if self.open != Some(seq) || self.part_len + results.len() > PART {
-            let now = self.now();
-            self.close_part(now)?;
-            if results.len() > PART {
-                let bytes = results;
-                return self.append(&FromWorker::Part { seq, bytes }, now);
-            }
-            self.open = Some(seq);
-        }
-        self.page.put_part(self.part_len, results);
-        self.part_len += results.len();
-        self.page.note_open(self.committed, self.part_len as u64);
+        self.collect(results);
         Ok(())
     }
 
@@ -184,6 +193,32 @@ impl Output for Journal {
 }
 
 impl Journal {
+    /// Adds to the part that is being collected.
+    #[inline]
+    fn collect(&mut self, results: &[u8]) {
+        self.page.put_part(self.part_len, results);
+        self.part_len += results.len();
+        self.page.note_open(self.committed, self.part_len as u64);
+    }
+
+    /// Begins a new part with these results, unless they are large enough for a frame of their own.
+    #[cold]
+    fn begin_part(&mut self, seq: u64, results: &[u8]) -> io::Result<()> {
+        if let Some(block) = self.large(results) {
+            let place = self.results.send(block);
+            return self.send(&FromWorker::PartShared { seq, place }, self.now());
+        }
+        let now = self.now();
+        self.close_part(now)?;
+        if results.len() > PART {
+            let bytes = results;
+            return self.append(&FromWorker::Part { seq, bytes }, now);
+        }
+        self.open = Some(seq);
+        self.collect(results);
+        Ok(())
+    }
+
     /// Adds a frame to the stream.
     fn append(&mut self, frame: &FromWorker<'_>, now: u64) -> io::Result<()> {
         let start = self.unsent.len();

@@ -2,6 +2,8 @@
 
 use std::{io, os::fd::OwnedFd, process::Command, sync::Arc, time::Duration};
 
+use executor_core::spin;
+
 use super::Readable;
 use crate::{
     os::linux::{self, Interest, Kit, Poller, Process},
@@ -24,7 +26,7 @@ pub(crate) enum Source {
 
 pub(crate) struct SharedLink {
     process: Process,
-    pub(crate) page: Page,
+    pub(crate) page: Arc<Page>,
     /// The arena of its large results.
     pub(crate) inbound: Arc<Inbound>,
     /// `None` once it is closed.
@@ -40,6 +42,8 @@ pub(crate) struct SharedLink {
     pub(crate) outgoing: Vec<u8>,
     /// How much of it is written.
     written: usize,
+    /// How much was written since the start.
+    sent: u64,
     /// Whether the poller watches for room in the pipe.
     waits_for_room: bool,
     /// How much of the stream of answers has come through the pipe, and how much is known.
@@ -86,7 +90,7 @@ impl SharedLink {
         drop(command);
         let link = Self {
             process,
-            page: Page::new(kit.memory),
+            page: Arc::new(Page::new(kit.memory)),
             inbound,
             tasks: Some(kit.tasks),
             replies: Arc::new(kit.replies),
@@ -96,6 +100,7 @@ impl SharedLink {
             token: token(index, Source::Replies),
             outgoing: Vec::new(),
             written: 0,
+            sent: 0,
             waits_for_room: false,
             piped: 0,
             known: 0,
@@ -157,7 +162,11 @@ impl SharedLink {
         let mut has_room = true;
         while has_room && self.written < self.outgoing.len() {
             match linux::write(tasks, &self.outgoing[self.written..]) {
-                Ok(Some(count)) => self.written += count,
+                Ok(Some(count)) => {
+                    self.written += count;
+                    self.sent += count as u64;
+                    self.page.note_sent(self.sent, spin::has_free_core());
+                }
                 Ok(None) => has_room = false,
                 // It is dead, or of no use any more; what it was to do is with its flights.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -186,6 +195,11 @@ impl SharedLink {
             self.poller.modify(tasks, token, interest)?;
         }
         Ok(())
+    }
+
+    /// How many bytes of answers are known.
+    pub(crate) const fn known(&self) -> u64 {
+        self.known
     }
 
     pub(super) fn read(&mut self, inbox: &mut Inbox) -> io::Result<Readable> {
