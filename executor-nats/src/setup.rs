@@ -35,6 +35,8 @@ pub(crate) async fn set_up(common: &Common, link: &Link) -> Result<(), ConnectEr
         name: names.tasks(),
         subjects: vec![names.all('t')],
         retention: RetentionPolicy::WorkQueue,
+        // So that a connection that has attached to a session can look up where a task of it is.
+        allow_direct: true,
         duplicate_window: Duration::from_secs(120),
         ..base.clone()
     };

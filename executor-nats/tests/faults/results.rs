@@ -7,17 +7,17 @@ use std::{
     time::Instant,
 };
 
-use executor_core::{ExecutorExt as _, Future as _, StopLevel, TaskErrorKind};
+use executor_core::{Executor as _, ExecutorExt as _, Future as _, StopLevel, TaskErrorKind};
 use libtest_mimic::Trial;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     server::{Options, Server},
     support::{
-        cluster::{Bench, LEASE, check_serves},
+        cluster::{Bench, LEASE, WorkerProcess, check_serves},
         guard::{add, eventually, pass, settle, step},
         raw::Raw,
-        roles::SUBMITTER,
+        roles::{LATE, SUBMITTER},
         tasks::{double, hold, note, reverse},
     },
 };
@@ -36,6 +36,11 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
         trials,
         "results::stopped_while_running",
         stopped_while_running,
+    );
+    add(
+        trials,
+        "results::stopped_before_its_child_is_there",
+        stopped_before_its_child_is_there,
     );
     add(trials, "results::of_a_map", of_a_map);
 }
@@ -169,6 +174,28 @@ fn stopped_while_running(bench: &mut Bench) {
     check_serves(&executor);
     pass(LEASE);
     assert_eq!(tally.count(1), 1, "it does not run again");
+}
+
+/// Its worker has said that it starts, and has no process for it yet: it has not run, and so it is cancelled.
+fn stopped_before_its_child_is_there(bench: &mut Bench) {
+    let tally = bench.tally("runs");
+    let executor = bench.executor();
+    let late = bench.gate("late");
+    let variables = [(LATE, late.path().to_str().unwrap())];
+    let _worker = WorkerProcess::start_with(&bench.server.url(), 1, &variables);
+    for level in [StopLevel::Signal, StopLevel::Kill] {
+        let future = executor.submit(note::task(tally.clone(), 1, 0)).unwrap();
+        eventually("its worker has it", || future.is_running());
+        future.stop(level).unwrap();
+        let error = settle("the task that has not begun", future).unwrap_err();
+        assert!(error.is_cancelled(), "{level:?}: {error:?}");
+        assert!(!error.may_have_run());
+    }
+    late.open();
+    check_serves(&executor);
+    let stats = executor.stats();
+    assert_eq!((stats.cancelled, stats.failed), (2, 0), "{stats:?}");
+    assert_eq!(tally.count(1), 0, "it has not run");
 }
 
 fn of_a_map(bench: &mut Bench) {
