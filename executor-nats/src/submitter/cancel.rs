@@ -240,9 +240,7 @@ impl Canceller {
             return;
         }
         let common = &self.shared.settings.common;
-        let subject = self
-            .names
-            .task(&common.queue, &self.shared.address(number));
+        let subject = self.names.task(&common.queue, &self.shared.address(number));
         let domain = common.domain.as_deref();
         match publish::last(&self.client, &self.names.tasks(), &subject, domain).await {
             Ok(found) => {

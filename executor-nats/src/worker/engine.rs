@@ -115,6 +115,7 @@ impl Engine {
                 common: settings.common.clone(),
                 jetstream: link.jetstream.clone(),
                 names: link.names.clone(),
+                refusals: link.refusals.clone(),
             },
             settings,
             link,
