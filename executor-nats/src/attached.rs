@@ -31,8 +31,9 @@ impl Attached {
 
     /// A future for the task of this number, which is a `T`: done at once if there is a result, and otherwise as soon as there is.
     ///
-    /// It can be stopped and cancelled as that of the submitter can; only a worker can say whether it has started. So a cancel of a task
-    /// that is queued waits for one, and is false after some seconds, though the task never runs.
+    /// It can be stopped and cancelled as that of the submitter can: a cancel of a task that is queued is true, and the task never
+    /// runs. The submitter hears of it from the worker that would have run the task. That it runs is seen here only if its worker says
+    /// so after this; that it is done always.
     ///
     /// A task that the server does not know, or not any more, fails with
     /// [`PayloadLost`](executor_core::TaskErrorKind::PayloadLost). A result that is not of a `T` fails with the error of its codec.

@@ -2,10 +2,10 @@
 
 use async_nats::jetstream::Context;
 use executor_core::{TaskError, TaskErrorKind};
-use tokio::io::AsyncReadExt as _;
+use tokio::{io::AsyncReadExt as _, time::Instant};
 
 use crate::{
-    connect::Common,
+    connect::{Common, Refusals},
     names::{self, Names},
     setup,
     wire::BlobRef,
@@ -23,11 +23,19 @@ pub(crate) struct Blobs {
     pub(crate) common: Common,
     pub(crate) jetstream: Context,
     pub(crate) names: Names,
+    pub(crate) refusals: Refusals,
 }
 
 impl Blobs {
     /// Stores a body.
     pub(crate) async fn put(&self, body: &[u8]) -> Result<BlobRef, String> {
+        let began = Instant::now();
+        self.try_put(body)
+            .await
+            .map_err(|why| self.explain(began, why))
+    }
+
+    async fn try_put(&self, body: &[u8]) -> Result<BlobRef, String> {
         let store = setup::blobs(&self.common, &self.jetstream, &self.names).await?;
         let name = names::random();
         let mut reader = body;
@@ -44,8 +52,9 @@ impl Blobs {
 
     /// Gets a body back, whole and as it was.
     pub(crate) async fn get(&self, blob: &BlobRef) -> Result<Vec<u8>, TaskError> {
-        let bucket = self.names.blobs();
+        let (bucket, began) = (self.names.blobs(), Instant::now());
         let lost = |why: String| {
+            let why = self.explain(began, why);
             let what = format!(
                 "`{}` of {} bytes in `{bucket}`: {why}",
                 blob.name, blob.size
@@ -77,6 +86,14 @@ impl Blobs {
             return Err(lost(format!("only {} bytes are there", body.len())));
         }
         Ok(body)
+    }
+
+    /// A missing right shows as a timeout.
+    fn explain(&self, began: Instant, why: String) -> String {
+        match self.refusals.since(Some(began)) {
+            Some(refusal) => format!("{why}: {refusal}"),
+            None => why,
+        }
     }
 
     /// Removes a body that nobody needs any more. It goes by itself later, if this fails.

@@ -64,9 +64,12 @@ pub(crate) struct Link {
     pub(crate) jetstream: jetstream::Context,
     pub(crate) names: Names,
     pub(crate) events: UnboundedReceiver<Event>,
-    /// The last refusal that the server told of.
-    refusal: Arc<Mutex<Option<String>>>,
+    pub(crate) refusals: Refusals,
 }
+
+/// The last refusal that the server told of. A missing right shows as a timeout, and here.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Refusals(Arc<Mutex<Option<(Instant, String)>>>);
 
 impl Tls {
     /// The authorities that the operating system trusts.
@@ -159,13 +162,13 @@ impl Common {
         self.check()?;
         let deadline = Instant::now() + self.connect_timeout;
         let (sender, mut events) = unbounded_channel();
-        let refusal = Arc::new(Mutex::new(None));
+        let refusals = Refusals::default();
         let mut last = None;
         loop {
-            let (sender, seen) = (sender.clone(), Arc::clone(&refusal));
+            let (sender, seen) = (sender.clone(), refusals.clone());
             let options = self.options(name).await?.event_callback(move |event| {
                 if let Event::ServerError(ServerError::Other(text)) = &event {
-                    *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
+                    seen.note(text);
                 }
                 // Nobody listens any more only when all is over.
                 let _unheard = sender.send(event);
@@ -182,7 +185,7 @@ impl Common {
                     if tokio::time::timeout(PATIENCE, first).await.is_err() {
                         tracing::warn!("the client does not say that it is connected");
                     }
-                    return self.link(client, events, refusal);
+                    return self.link(client, events, refusals);
                 }
                 Ok(Err(error)) => {
                     let error = self.diagnose(error);
@@ -212,7 +215,7 @@ impl Common {
         &self,
         client: async_nats::Client,
         events: UnboundedReceiver<Event>,
-        refusal: Arc<Mutex<Option<String>>>,
+        refusals: Refusals,
     ) -> Result<Link, ConnectError> {
         let info = client.server_info();
         if !info.jetstream && self.domain.is_none() {
@@ -242,7 +245,7 @@ impl Common {
             client,
             names: Names::new(self.namespace.clone()),
             events,
-            refusal,
+            refusals,
         })
     }
 
@@ -343,12 +346,8 @@ impl Link {
         error: impl std::error::Error + Send + Sync + 'static,
     ) -> ConnectError {
         let text = error.to_string();
-        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(refusal) = refusal.as_ref() {
-            return ConnectError::new(
-                ConnectErrorKind::Permission,
-                format!("{what}: the server says `{refusal}`: give this user that right"),
-            );
+        if let Some(refusal) = self.refusals.since(None) {
+            return ConnectError::new(ConnectErrorKind::Permission, format!("{what}: {refusal}"));
         }
         let kind = if text.contains("10076") || text.contains("10039") || text.contains("10035") {
             ConnectErrorKind::NoJetStream
@@ -356,6 +355,21 @@ impl Link {
             ConnectErrorKind::Server
         };
         ConnectError::new(kind, what).because(error)
+    }
+}
+
+impl Refusals {
+    fn note(&self, text: &str) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some((Instant::now(), text.to_owned()));
+    }
+
+    /// What the server has refused since then, and what to do.
+    pub(crate) fn since(&self, then: Option<Instant>) -> Option<String> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, text) = last.as_ref()?;
+        let is_since = then.is_none_or(|then| *at >= then);
+        is_since.then(|| format!("the server says `{text}`: give this user that right"))
     }
 }
 

@@ -25,6 +25,13 @@ use crate::{
 /// A handle: clones share the connection. Dropping the last one finishes what was accepted, or gives up once the server has been
 /// out of reach for too long ([`NatsBuilder::give_up_after`]).
 ///
+/// So with no worker on the queue the drop waits for ever. `join` with a deadline says whether something is left;
+/// `shutdown(CancelPending)` takes back what nobody has begun, and then the drop returns.
+///
+/// `shutdown(Kill)` fails with [`Killed`](executor_core::TaskErrorKind::Killed) what its worker ends, and after 5 s also what no worker
+/// has confirmed: such a task may have run, and may run for a moment longer. Its worker ends it once it hears of the shutdown, and
+/// nobody starts it again; only if the server itself was out of reach does nobody hear of it, and what is in the queue will run.
+///
 /// See the [crate documentation](crate) for what it promises.
 #[derive(Clone)]
 pub struct NatsExecutor {

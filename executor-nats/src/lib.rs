@@ -40,7 +40,9 @@
 //! | results | are in the process | are on the server for [`result_ttl`](NatsBuilder::result_ttl), too: [`attach`](NatsBuilder::attach) picks them up |
 //! | priorities | process pools have none | none |
 //! | the server is away | - | submissions wait; after [`give_up_after`](NatsBuilder::give_up_after) all that is not done fails with `Broken` |
-//! | the drop of the last handle | finishes what was accepted | the same, within `give_up_after` of a server that is away |
+//! | the drop of the last handle | finishes what was accepted | the same, within `give_up_after` of a server that is away; without a worker it waits until one comes: `shutdown(CancelPending)` ends that |
+//! | `shutdown(Kill)` | ends what runs | the same; after 5 s what no worker has confirmed is `Killed`, too, and its worker ends it once it hears of it |
+//! | results have no room | - | futures are done, the worker holds the task until its result is recorded |
 //!
 //! A server that is killed loses nothing; a power cut may lose what was written in the last two minutes, unless it is
 //! configured with `sync_interval: always`.

@@ -95,6 +95,12 @@ pub(crate) async fn last(
     }
 }
 
+/// The place in its stream of a message that was got from there.
+pub(crate) fn place(message: &Message) -> Option<u64> {
+    let place = message.headers.as_ref()?.get("Nats-Sequence")?;
+    place.as_str().parse().ok()
+}
+
 /// How many messages of a subject a stream has.
 pub(crate) async fn count(
     client: &Client,

@@ -6,7 +6,7 @@ use async_nats::{
     HeaderMap,
     jetstream::{
         consumer::{AckPolicy, pull},
-        context::GetStreamErrorKind,
+        context::{GetStreamError, GetStreamErrorKind},
         object_store,
         stream::{Config, DiscardPolicy, RetentionPolicy},
     },
@@ -14,7 +14,7 @@ use async_nats::{
 use bytes::Bytes;
 
 use crate::{
-    ConnectError,
+    ConnectError, ConnectErrorKind,
     connect::{Common, Link},
     names::Names,
 };
@@ -35,6 +35,8 @@ pub(crate) async fn set_up(common: &Common, link: &Link) -> Result<(), ConnectEr
         name: names.tasks(),
         subjects: vec![names.all('t')],
         retention: RetentionPolicy::WorkQueue,
+        // So that a connection that has attached to a session can look up where a task of it is.
+        allow_direct: true,
         duplicate_window: Duration::from_secs(120),
         ..base.clone()
     };
@@ -57,16 +59,23 @@ pub(crate) async fn set_up(common: &Common, link: &Link) -> Result<(), ConnectEr
         num_replicas: common.replicas,
         ..Config::default()
     };
+    let mut has_made = false;
     for config in [tasks, results, cancels] {
-        stream(link, config).await?;
+        has_made |= stream(link, config).await?;
+    }
+    if has_made {
+        // For those who come later and have no right to do so.
+        let made = blobs(common, &link.jetstream, names).await;
+        made.map_err(|text| ConnectError::new(ConnectErrorKind::Server, text))?;
     }
     consumer(common, link).await
 }
 
-async fn stream(link: &Link, wanted: Config) -> Result<(), ConnectError> {
+/// True if it was absent.
+async fn stream(link: &Link, wanted: Config) -> Result<bool, ConnectError> {
     let name = wanted.name.clone();
-    let found = match link.jetstream.get_stream(&name).await {
-        Ok(stream) => stream,
+    let (found, is_new) = match link.jetstream.get_stream(&name).await {
+        Ok(stream) => (stream, false),
         Err(error) => {
             let is_absent =
                 matches!(error.kind(), GetStreamErrorKind::JetStream(inner) if inner.code() == 404);
@@ -82,7 +91,7 @@ async fn stream(link: &Link, wanted: Config) -> Result<(), ConnectError> {
             if name == link.names.tasks() {
                 keep(link).await;
             }
-            made
+            (made, true)
         }
     };
     let config = &found.cached_info().config;
@@ -97,7 +106,7 @@ async fn stream(link: &Link, wanted: Config) -> Result<(), ConnectError> {
             "the stream has other settings than this program asks for, and keeps them"
         );
     }
-    Ok(())
+    Ok(is_new)
 }
 
 /// Leaves a message in the stream of tasks that nobody takes. Without it a server begins a new file whenever the last task is
@@ -159,15 +168,21 @@ async fn consumer(common: &Common, link: &Link) -> Result<(), ConnectError> {
     Ok(())
 }
 
-/// The store of large bodies, made at its first use.
+/// The store of large bodies, made with the streams, or at its first use where they are of an older version.
 pub(crate) async fn blobs(
     common: &Common,
     jetstream: &async_nats::jetstream::Context,
     names: &Names,
 ) -> Result<object_store::ObjectStore, String> {
     let bucket = names.blobs();
-    if let Ok(store) = jetstream.get_object_store(&bucket).await {
-        return Ok(store);
+    match jetstream.get_object_store(&bucket).await {
+        Ok(store) => return Ok(store),
+        Err(error) if !is_absent(&error) => {
+            return Err(format!(
+                "the object store `{bucket}` cannot be looked at: {error}"
+            ));
+        }
+        Err(_) => {}
     }
     let config = object_store::Config {
         bucket: bucket.clone(),
@@ -177,6 +192,14 @@ pub(crate) async fn blobs(
     };
     let made = jetstream.create_object_store(config).await;
     made.map_err(|error| format!("the object store `{bucket}` cannot be made: {error}"))
+}
+
+/// Whether the server says that there is no such stream.
+fn is_absent(error: &(dyn std::error::Error + 'static)) -> bool {
+    let of_stream = error.source().map(<dyn std::error::Error>::downcast_ref);
+    of_stream.flatten().is_some_and(|error: &GetStreamError| {
+        matches!(error.kind(), GetStreamErrorKind::JetStream(inner) if inner.code() == 404)
+    })
 }
 
 const DAY: Duration = Duration::from_secs(86_400);

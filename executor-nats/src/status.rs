@@ -160,7 +160,13 @@ async fn look(common: &Common) -> Result<Status, ConnectError> {
     heard.retain(|_, worker| !worker.leaves);
     let failed = |error: String| {
         let text = format!("the queue `{}` cannot be looked at: {error}", common.queue);
-        ConnectError::new(ConnectErrorKind::Server, text)
+        // That it may not list the queues is no reason.
+        match link.refusals.since(None) {
+            Some(refusal) if refusal.contains(".CONSUMER.INFO.") => {
+                ConnectError::new(ConnectErrorKind::Permission, format!("{text}: {refusal}"))
+            }
+            _ => ConnectError::new(ConnectErrorKind::Server, text),
+        }
     };
     let (first, first_at) = first;
     let first = first.map_err(failed)?;

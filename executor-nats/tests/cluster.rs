@@ -1,8 +1,12 @@
 //! Executor and workers over a real server, without processes: large bodies, loads, and what is refused.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::mpsc::channel,
+    thread,
+    time::{Duration, Instant},
+};
 
-use executor_core::{ExecutorExt as _, Future as _, TaskErrorKind};
+use executor_core::{Executor as _, ExecutorExt as _, Future as _, Shutdown, TaskErrorKind};
 use executor_macros::task;
 use executor_nats::{ConnectErrorKind, Isolation, NatsExecutor, Worker};
 
@@ -150,4 +154,41 @@ fn what_is_wrong_is_said() {
     assert_eq!(error.kind(), ConnectErrorKind::NoJetStream, "{error}");
     let error = Worker::builder().queue("a.b").start().unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::Invalid, "{error}");
+}
+
+#[test]
+fn a_drop_without_a_worker_waits_for_one() {
+    let server = Server::start(Options::new());
+    let executor = executor(&server);
+    let future = executor.submit(square::task(3)).unwrap();
+    let (sender, dropped) = channel();
+    let dropping = thread::spawn(move || {
+        drop(executor);
+        sender.send(()).unwrap();
+    });
+    let early = dropped.recv_timeout(Duration::from_millis(500));
+    assert!(early.is_err(), "its task is not done");
+    let _worker = worker(&server, 1);
+    assert_eq!(future.result().unwrap(), 9);
+    dropping.join().unwrap();
+}
+
+#[test]
+fn what_nobody_begins_is_taken_back_before_a_drop() {
+    let server = Server::start(Options::new());
+    let executor = executor(&server);
+    let futures: Vec<_> = (0..20)
+        .map(|x| executor.submit(square::task(x)).unwrap())
+        .collect();
+    let soon = Instant::now() + Duration::from_millis(300);
+    let error = executor.join(Some(soon)).unwrap_err();
+    assert!(error.to_string().contains("20"), "{error}");
+    executor.shutdown(Shutdown::CancelPending).unwrap();
+    executor
+        .join(Some(Instant::now() + Duration::from_secs(30)))
+        .unwrap();
+    drop(executor);
+    for future in futures {
+        assert!(future.result().unwrap_err().is_cancelled());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use executor_core::{
@@ -41,6 +41,13 @@ static RAN: AtomicUsize = AtomicUsize::new(0);
 #[task(crate = "executor_core")]
 fn count() -> usize {
     RAN.fetch_add(1, Ordering::SeqCst)
+}
+
+static NOTED: AtomicUsize = AtomicUsize::new(0);
+
+#[task(crate = "executor_core")]
+fn note() -> usize {
+    NOTED.fetch_add(1, Ordering::SeqCst)
 }
 
 fn worker(server: &Server, slots: usize) -> Worker {
@@ -127,6 +134,49 @@ fn another_connection_stops_a_task_that_runs() {
     same.stop(StopLevel::Signal).unwrap();
     assert!(same.result().unwrap());
     assert!(future.result().unwrap());
+}
+
+#[test]
+fn another_connection_cancels_tasks_that_are_queued() {
+    let server = Server::start(Options::new());
+    let first = executor(&server);
+    let queued: Vec<_> = (0..4)
+        .map(|_| first.submit(note::task()).unwrap())
+        .collect();
+    let id = |number: usize| first.task_id(&queued[number]).unwrap();
+    let builder = NatsExecutor::builder().url(server.url());
+    let attached = builder.attach(first.session_id()).unwrap();
+    let cancelled = attached.future::<note>(id(0)).unwrap();
+    let began = Instant::now();
+    assert!(cancelled.cancel(), "nobody has begun it");
+    assert!(began.elapsed() < Duration::from_secs(2), "{began:?}");
+    assert!(cancelled.is_done() && cancelled.is_cancelled());
+    let stopped = attached.future::<note>(id(1)).unwrap();
+    stopped.stop(StopLevel::Signal).unwrap();
+    assert!(stopped.is_cancelled());
+    let runs = attached.future::<note>(id(2)).unwrap();
+    // With a worker that is busy with another one.
+    let jam = first.submit(until_stopped::task()).unwrap();
+    assert!(queued[3].cancel(), "as the submitter itself says");
+    let _worker = worker(&server, 1);
+    assert_eq!(runs.result().unwrap(), 0);
+    while !jam.is_running() {
+        std::thread::yield_now();
+    }
+    let behind = first.submit(note::task()).unwrap();
+    let same = attached.future::<note>(first.task_id(&behind).unwrap());
+    assert!(same.unwrap().cancel(), "it waits behind another one");
+    jam.stop(StopLevel::Signal).unwrap();
+    assert!(jam.result().unwrap());
+    // The submitter hears of it from the worker.
+    assert!(behind.result().unwrap_err().is_cancelled());
+    for (number, future) in queued.into_iter().enumerate() {
+        match future.result() {
+            Ok(before) => assert_eq!((number, before), (2, 0)),
+            Err(error) => assert!(number != 2 && error.is_cancelled(), "{number}: {error}"),
+        }
+    }
+    assert_eq!(NOTED.load(Ordering::SeqCst), 1);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //!
 //! 1. The tombstone of the task is published, and stored: from now on no worker starts it, whenever it is given it. For a worker reads every
 //!    tombstone that reached it before a task did, and looks up those that are older than its connection.
-//! 2. Its place in the stream is known from the answer to its submission. If the consumer of the queue has not given out that place,
+//! 2. Its place in the stream is known from the answer to its submission; a connection that has attached to the session looks it up. If the consumer of the queue has not given out that place,
 //!    nobody has the task, and nobody will start it: it is cancelled, here and now. Whichever worker is given it later
 //!    records the same.
 //! 3. Otherwise a worker has it, or had. It answers the tombstone: *started*, or by recording that it is cancelled, whichever comes first.
@@ -90,15 +90,14 @@ impl Canceller {
             }
         }
         let mut jobs = Vec::new();
-        // The places of what another connection has submitted are not known: a worker has to say.
-        if !self.shared.settings.is_attached {
-            for &number in numbers {
+        for &number in numbers {
+            if self.shared.settings.is_attached {
+                self.look_up(number).await;
+            } else {
                 self.sequence(number, deadline).await;
             }
         }
-        if !self.shared.settings.is_attached
-            && let Some(given) = self.given_out().await
-        {
+        if let Some(given) = self.given_out().await {
             for &number in numbers {
                 if matches!(self.now(number), Now::Published(Some(sequence)) if given < sequence) {
                     jobs.extend(self.take_back(number));
@@ -231,6 +230,28 @@ impl Canceller {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             tokio::time::timeout(left, changed).await.ok()?;
+        }
+    }
+
+    /// Looks up the place of a task that another connection has submitted. It has none once it is done, or if the stream is of an
+    /// older version, which cannot be asked: then a worker has to say what has become of it.
+    async fn look_up(&self, number: u64) {
+        if !matches!(self.now(number), Now::Published(None)) {
+            return;
+        }
+        let common = &self.shared.settings.common;
+        let subject = self.names.task(&common.queue, &self.shared.address(number));
+        let domain = common.domain.as_deref();
+        match publish::last(&self.client, &self.names.tasks(), &subject, domain).await {
+            Ok(found) => {
+                let sequence = found.as_ref().and_then(publish::place);
+                if let Some(entry) = self.shared.state().tasks.get_mut(&number) {
+                    entry.sequence = sequence;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error, subject, "the place of a task cannot be looked up");
+            }
         }
     }
 

@@ -128,6 +128,7 @@ impl Io {
                 common: common.clone(),
                 jetstream: link.jetstream.clone(),
                 names: link.names.clone(),
+                refusals: link.refusals.clone(),
             },
             canceller: Canceller {
                 shared: Arc::clone(&shared),
@@ -243,6 +244,16 @@ impl Io {
             );
             self.shared
                 .fail(number, || TaskError::new(TaskErrorKind::Rejected(why)));
+            self.shared.announce();
+        } else if self.shared.settings.is_attached
+            && subject.contains(&format!(".DIRECT.GET.{}.", self.link.names.results()))
+            && let Some(number) = names::id_of(subject)
+        {
+            let why = format!(
+                "the result of task {number}: the server says `{text}`: give this user that right"
+            );
+            self.shared
+                .fail(number, || TaskError::new(TaskErrorKind::PayloadLost(why)));
             self.shared.announce();
         }
     }

@@ -5,7 +5,8 @@
 //! One task of a runtime owns everything; others (bodies to fetch or store, children that end) report to it over a channel.
 //!
 //! A task comes with a subject to acknowledge it. From then on it is *held*, and the server hears so each third of a lease. It is started at
-//! once, for the worker asks for no more than it has slots. Before that the submitter is told, so that its future is running before the task is.
+//! once, for the worker asks for no more than it has slots. Before that the submitter is told, so that its future is running before the task is:
+//! what has come together is told of together, the connection is flushed once, and then all of it starts.
 //! When it is done its result is published; when the server has confirmed that, the task is acknowledged. If the worker dies in between,
 //! the task is run again, and its second result is refused: the first one counts.
 
@@ -62,6 +63,8 @@ pub(super) struct Engine {
     pub(super) held: HashMap<Arc<str>, Held>,
     /// More than there are slots for: see [`pull`](super::pull).
     pub(super) waiting: VecDeque<Held>,
+    /// Looked at and prepared: they start together, see [`launch`](Engine::launch).
+    pub(super) starting: Vec<Held>,
     pub(super) finishing: HashMap<u64, Finishing>,
     pub(super) next_result: u64,
     /// Tombstones, with the time when they came.
@@ -112,6 +115,7 @@ impl Engine {
                 common: settings.common.clone(),
                 jetstream: link.jetstream.clone(),
                 names: link.names.clone(),
+                refusals: link.refusals.clone(),
             },
             settings,
             link,
@@ -125,6 +129,7 @@ impl Engine {
             reporter,
             held: HashMap::new(),
             waiting: VecDeque::new(),
+            starting: Vec::new(),
             finishing: HashMap::new(),
             next_result: 0,
             dead: HashMap::new(),
@@ -143,6 +148,7 @@ impl Engine {
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut presence = interval(PRESENCE);
         loop {
+            self.launch().await;
             self.pull().await;
             if self.is_draining && self.held.is_empty() && self.finishing.is_empty() {
                 break;
@@ -153,7 +159,7 @@ impl Engine {
                 Some(tombstone) = self.tombstones.next() => self.bury(&tombstone).await,
                 Some(report) = self.reports.recv() => self.take(report).await,
                 Some(answer) = self.answers.next() => self.confirm(&answer).await,
-                Some(message) = self.tasks.next() => self.receive(message).await,
+                Some(message) = self.tasks.next() => self.receive_all(message).await,
                 _ = beats.tick() => self.beat().await,
                 _ = presence.tick() => self.show(false).await,
                 Ok(()) = self.ending.changed() => self.end().await,
@@ -234,7 +240,7 @@ impl Engine {
                         if let Some(body) = body {
                             held.body = body.into();
                         }
-                        self.start(held).await;
+                        self.starting.push(held);
                     }
                     Err(error) => self.give_up(held, error).await,
                 }
@@ -252,7 +258,7 @@ impl Engine {
                 }
             }
         }
-        if self.held.len() < self.settings.slots
+        if self.held.len() + self.starting.len() < self.settings.slots
             && let Some(held) = self.waiting.pop_front()
         {
             self.read_tombstones().await;

@@ -36,13 +36,18 @@ impl Engine {
         let (outcome, body) = match reply {
             Ok(Reply::Output(output)) => (Outcome::Output, output.into_vec()),
             Ok(Reply::Interrupted { partial, error }) => (Outcome::Interrupted(error), partial),
+            // A stop came after we had said that it starts, and before the pool did start it.
+            Err(error) if error.is_cancelled() => (Outcome::Cancelled, Vec::new()),
             Err(error) => (Outcome::Failed(error), Vec::new()),
         };
-        let is_cut = *self.ending.borrow() == Ending::Kills;
-        if is_cut
-            && matches!(&outcome, Outcome::Failed(error) | Outcome::Interrupted(error) if error.is_killed())
-        {
-            // Not its own fault: another worker runs it.
+        let is_cut = *self.ending.borrow() == Ending::Kills
+            && match &outcome {
+                Outcome::Failed(error) | Outcome::Interrupted(error) => error.is_killed(),
+                Outcome::Cancelled => true,
+                Outcome::Output => false,
+            };
+        if is_cut {
+            // Not its own fault: another worker runs it, unless it has a tombstone.
             self.answer(held.ack, "-NAK").await;
             return;
         }

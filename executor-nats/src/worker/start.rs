@@ -1,11 +1,13 @@
 //! The start of a task: what comes is looked at, prepared where something has to be fetched, and handed to the pool.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_nats::Message;
 use executor_core::{
-    ExecutorExt as _, Future as _, Reason, Registry, TaskError, TaskErrorKind, TaskOptions, Timeout,
+    Call, ExecutorExt as _, Future as _, Reason, Registry, TaskError, TaskErrorKind, TaskOptions,
+    Timeout,
 };
+use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::{
     engine::{Engine, Report, now},
@@ -17,7 +19,17 @@ use crate::{
 };
 
 impl Engine {
-    pub(super) async fn receive(&mut self, message: Message) {
+    /// Receives all that has come by now, so that it starts together.
+    pub(super) async fn receive_all(&mut self, first: Message) {
+        self.receive(first).await;
+        for _ in 1..TOGETHER {
+            let next = tokio::task::unconstrained(self.tasks.next()).now_or_never();
+            let Some(Some(message)) = next else { break };
+            self.receive(message).await;
+        }
+    }
+
+    async fn receive(&mut self, message: Message) {
         let queue = &self.settings.common.queue;
         let address = self
             .link
@@ -44,11 +56,11 @@ impl Engine {
             self.answer(ack, "-NAK").await;
             return;
         }
-        if self.held.contains_key(&address) {
+        let mut starting = self.starting.iter_mut();
+        let twin = starting.find(|held| held.address == address);
+        if let Some(held) = twin.or_else(|| self.held.get_mut(&address)) {
             // The lease ran out while this very worker has it: it goes on, under the new one.
-            if let Some(held) = self.held.get_mut(&address) {
-                held.ack = ack;
-            }
+            held.ack = ack;
             return;
         }
         self.read_tombstones().await;
@@ -88,7 +100,7 @@ impl Engine {
             self.give_up(held, TaskError::new(kind)).await;
         } else if !self.knows(&held.head) {
             self.answer(held.ack, "-NAK {\"delay\":5000000000}").await;
-        } else if self.held.len() >= self.settings.slots {
+        } else if self.held.len() + self.starting.len() >= self.settings.slots {
             self.waiting.push_back(held);
         } else {
             self.prepare(held, delivery.sequence <= self.old_until)
@@ -104,7 +116,7 @@ impl Engine {
     pub(super) async fn prepare(&mut self, held: Held, is_old: bool) {
         let blob = held.head.blob.clone();
         if blob.is_none() && !is_old {
-            self.start(held).await;
+            self.starting.push(held);
             return;
         }
         let address = Arc::clone(&held.address);
@@ -126,22 +138,63 @@ impl Engine {
         });
     }
 
-    pub(super) async fn start(&mut self, mut held: Held) {
-        if self.tombstone_for(&held.address).is_some() {
-            self.cancelled(held).await;
+    /// Starts what is to be started: all of it is told to the submitters, with one flush, before any of it runs.
+    pub(super) async fn launch(&mut self) {
+        if self.starting.is_empty() {
             return;
         }
-        if held.head.start_by.is_some_and(|by| now() > by) {
-            let error = TaskError::new(TaskErrorKind::TimedOut(Timeout::Queue));
-            self.give_up(held, error).await;
+        let mut calls = Vec::with_capacity(self.starting.len());
+        for mut held in std::mem::take(&mut self.starting) {
+            if let Some(call) = self.call(&mut held) {
+                match call {
+                    Ok(call) => {
+                        self.notice(&held.address, Notice::Started).await;
+                        calls.push((held, call));
+                    }
+                    Err(Refusal::Cancelled) => self.cancelled(held).await,
+                    Err(Refusal::Late) => {
+                        let error = TaskError::new(TaskErrorKind::TimedOut(Timeout::Queue));
+                        self.give_up(held, error).await;
+                    }
+                }
+            } else {
+                self.answer(held.ack, "-NAK {\"delay\":5000000000}").await;
+            }
+        }
+        if calls.is_empty() {
             return;
+        }
+        // While there is no connection it would wait for ever: then the notices come late, and the tasks are not held up.
+        let flush = tokio::time::timeout(FLUSH, self.link.client.flush());
+        if !matches!(flush.await, Ok(Ok(()))) {
+            tracing::warn!("submitters hear late of the start of their tasks");
+        }
+        let mut calls = calls.into_iter();
+        for (held, call) in calls.by_ref() {
+            if !self.start(held, call).await {
+                break;
+            }
+        }
+        for (held, _) in calls {
+            self.answer(held.ack, "-NAK").await;
+        }
+    }
+
+    /// The call of a task, unless it must not start. None if it is not known here any more.
+    fn call(&self, held: &mut Held) -> Option<Result<Call, Refusal>> {
+        if self.tombstone_for(&held.address).is_some() {
+            return Some(Err(Refusal::Cancelled));
+        }
+        if held.head.start_by.is_some_and(|by| now() > by) {
+            return Some(Err(Refusal::Late));
         }
         let body = Vec::from(std::mem::take(&mut held.body));
         let call = Registry::global().call(&held.head.name, held.head.is_chunk, body);
-        let Some(call) = call else {
-            self.answer(held.ack, "-NAK {\"delay\":5000000000}").await;
-            return;
-        };
+        call.map(Ok)
+    }
+
+    /// Hands a task to the pool. False if the pool takes none any more.
+    async fn start(&mut self, mut held: Held, call: Call) -> bool {
         let mut options = TaskOptions::new()
             .with_id(Arc::clone(&held.address))
             .with_attempt(held.attempt);
@@ -150,11 +203,6 @@ impl Engine {
         }
         if let Some(label) = held.head.label.clone() {
             options = options.with_name(label);
-        }
-        self.notice(&held.address, Notice::Started).await;
-        // So that a submitter is not the last to know. Where there are many the connection is never idle.
-        if self.held.len() < FEW && self.link.client.flush().await.is_err() {
-            tracing::warn!("a submitter hears late of the start of its task");
         }
         match self.pool.relay(call, options) {
             Ok(future) => {
@@ -165,19 +213,33 @@ impl Engine {
                 });
                 held.stage = Stage::Runs(Arc::new(future));
                 self.held.insert(Arc::clone(&held.address), held);
+                true
             }
             Err(error) if matches!(error.reason(), Reason::Unsupported(_)) => {
                 let error = TaskError::new(TaskErrorKind::Rejected(error.to_string()));
                 self.give_up(held, error).await;
+                true
             }
             Err(error) => {
                 tracing::error!(%error, "the pool of this worker takes no tasks: it drains, and others run them");
                 self.answer(held.ack, "-NAK").await;
                 self.drain().await;
+                false
             }
         }
     }
 }
 
-/// Fewer tasks than that, and each start is told at once.
-const FEW: usize = 4;
+/// Why a task is not started.
+enum Refusal {
+    /// It has a tombstone.
+    Cancelled,
+    /// It has waited for too long.
+    Late,
+}
+
+/// How many tasks are told of with one flush.
+const TOGETHER: usize = 256;
+
+/// How long a flush may take.
+const FLUSH: Duration = Duration::from_secs(1);

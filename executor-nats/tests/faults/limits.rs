@@ -1,28 +1,24 @@
-//! Too little room, and rights that are missing.
+//! Too little room.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use executor_core::{ExecutorExt as _, Reason};
-use executor_nats::{Credentials, NatsExecutor, OnFull};
+use executor_nats::OnFull;
 use libtest_mimic::Trial;
 
 use crate::{
     server::{Options, Server},
     support::{
-        cluster::{Bench, LEASE, WorkerProcess, check_serves},
+        cluster::{Bench, check_serves},
         guard::{add, eventually, settle, step},
-        roles::PASSWORD,
-        tasks::{double, reverse},
+        raw::Raw,
+        tasks::{fill, reverse},
     },
 };
 
-/// The text that is for people to use.
-const RIGHTS: &str = include_str!("../../../deploy/nats/rights.conf");
-
 pub(crate) fn add_to(trials: &mut Vec<Trial>) {
     add(trials, "limits::full_stream", full_stream);
-    add(trials, "limits::rights_suffice", rights_suffice);
-    add(trials, "limits::rights_end", rights_end);
+    add(trials, "limits::full_results", full_results);
 }
 
 /// A server with room for a few tasks: submitters wait, and nothing is lost.
@@ -61,67 +57,57 @@ fn full_stream(bench: &mut Bench) {
     check_serves(&executor);
 }
 
-/// The rights of the guide are enough for all that submitters and workers do, and for no more.
-fn rights_suffice(bench: &mut Bench) {
-    let passwords = "ADMIN_PASSWORD: admin-secret\nSUBMITTER_PASSWORD: submitter-secret\n\
-                     WORKER_PASSWORD: worker-secret\n";
-    bench.server = Server::start(Options::new().config(&format!("{passwords}\n{RIGHTS}")));
-    let url = bench.server.url();
-    step("the administrator makes the streams");
-    let builder = || NatsExecutor::builder().url(&url).lease(LEASE);
-    let admin = builder()
-        .credentials(Credentials::Password("admin".into(), "admin-secret".into()))
-        .connect()
-        .unwrap();
-    drop(admin);
-    step("the submitter connects");
-    let executor = builder()
-        .credentials(Credentials::Password(
-            "submitter".into(),
-            "submitter-secret".into(),
-        ))
-        .connect()
-        .unwrap();
-    let variables = [(PASSWORD, "worker-secret")];
-    let _worker = WorkerProcess::start_with(&url, 2, &variables);
-    check_serves(&executor);
-    let numbers = executor.map((0..1000).map(double::task));
-    let sum: u64 = numbers.map(Result::unwrap).sum();
-    assert_eq!(sum, 999_000);
-}
-
-/// A right that is taken away is an error that names it, and no wait for ever.
-fn rights_end(bench: &mut Bench) {
-    let users = |rights: &str| {
-        let config = format!(
-            "authorization {{ users: [{{user: me, password: me{rights}}}, {{user: worker, password: secret}}] }}"
-        );
-        Options::new().config(&config)
+/// Results for which there is no room: the submitter has them, the workers keep the tasks, and once there is room each is recorded once.
+fn full_results(bench: &mut Bench) {
+    const TASKS: u64 = 20;
+    let executor = bench.builder().max_stored(1 << 20).connect().unwrap();
+    let raw = Raw::connect(&bench.server.url(), "exec.none");
+    let mut worker = bench.worker(4);
+    let submit = |name: &str| {
+        let tally = bench.tally(name);
+        let futures = (0..TASKS).map(|number| {
+            let task = fill::task(tally.clone(), number, 100 << 10);
+            executor.submit(task).unwrap()
+        });
+        for future in futures.collect::<Vec<_>>() {
+            let bytes = settle("a task whose result may have no room", future).unwrap();
+            assert_eq!(bytes.len(), 100 << 10);
+        }
+        tally
     };
-    bench.server = Server::start(users(""));
-    let me = Credentials::Password("me".into(), "me".into());
-    let executor = bench.builder().credentials(me).connect().unwrap();
-    let url = bench.server.url();
-    let _worker = WorkerProcess::start_with(&url, 2, &[(PASSWORD, "secret")]);
-    check_serves(&executor);
-    let denied = ", permissions: {publish: {deny: \"exec.t.>\"}}";
-    bench.server.reload_with(users(denied));
-    step("the right has ended");
-    let start = Instant::now();
-    let mut error = None;
-    eventually("a task is refused", || {
-        let future = match executor.submit(double::task(1)) {
-            Ok(future) => future,
-            Err(refused) => panic!("{refused}"),
-        };
-        error = settle("a task without a right", future).err();
-        error.is_some()
+    let tally = submit("first");
+    // What is recorded by now stays so, and the rest is not: 1 MiB has room for ten.
+    eventually("those with room are acknowledged", || {
+        raw.stored("exec.r.>") + raw.unfinished() == TASKS
     });
-    assert!(
-        start.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        start.elapsed()
-    );
-    let text = error.unwrap().to_string();
-    assert!(text.contains("exec.t."), "it names the subject: {text}");
+    assert!(raw.unfinished() >= 10, "{} are held", raw.unfinished());
+    eventually("all have been recorded", || {
+        if raw.unfinished() > 0 && raw.stored("exec.r.>") > 0 {
+            raw.purge_results();
+        }
+        raw.unfinished() == 0
+    });
+    let runs = tally.all().len();
+    assert_eq!(runs, 20, "each has run once");
+
+    step("the worker dies with results that are not recorded");
+    raw.purge_results();
+    let tally = submit("second");
+    eventually("those with room are acknowledged", || {
+        raw.stored("exec.r.>") + raw.unfinished() == TASKS
+    });
+    let held = raw.unfinished();
+    assert!(held >= 10, "{held} are held");
+    worker.kill();
+    raw.purge_results();
+    let _next = bench.worker(4);
+    eventually("all have run again and have been recorded", || {
+        if raw.unfinished() > 0 && raw.stored("exec.r.>") > 0 {
+            raw.purge_results();
+        }
+        raw.unfinished() == 0
+    });
+    let runs = u64::try_from(tally.all().len()).unwrap();
+    assert_eq!(runs, TASKS + held, "only what was not recorded");
+    check_serves(&executor);
 }

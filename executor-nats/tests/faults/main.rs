@@ -21,6 +21,8 @@ mod refusals;
 #[cfg(target_os = "linux")]
 mod results;
 #[cfg(target_os = "linux")]
+mod rights;
+#[cfg(target_os = "linux")]
 #[path = "../support/server.rs"]
 mod server;
 #[cfg(target_os = "linux")]
@@ -51,6 +53,7 @@ fn main() -> std::process::ExitCode {
     workers::add_to(&mut trials);
     servers::add_to(&mut trials);
     limits::add_to(&mut trials);
+    rights::add_to(&mut trials);
     results::add_to(&mut trials);
     refusals::add_to(&mut trials);
     hosts::add_to(&mut trials);

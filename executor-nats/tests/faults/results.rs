@@ -4,20 +4,23 @@ use std::{
     env,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use executor_core::{ExecutorExt as _, Future as _, StopLevel, TaskErrorKind};
+use executor_core::{
+    Executor as _, ExecutorExt as _, Future as _, Shutdown, StopLevel, TaskErrorKind, TaskFuture,
+};
+use executor_nats::NatsExecutor;
 use libtest_mimic::Trial;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     server::{Options, Server},
     support::{
-        cluster::{Bench, LEASE, check_serves},
+        cluster::{Bench, LEASE, WorkerProcess, check_serves},
         guard::{add, eventually, pass, settle, step},
         raw::Raw,
-        roles::SUBMITTER,
+        roles::{LATE, SUBMITTER},
         tasks::{double, hold, note, reverse},
     },
 };
@@ -37,6 +40,40 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
         "results::stopped_while_running",
         stopped_while_running,
     );
+    add(
+        trials,
+        "results::stopped_before_its_child_is_there",
+        stopped_before_its_child_is_there,
+    );
+    add(trials, "results::killed_with_a_frozen_worker", |bench| {
+        let tally = bench.tally("runs");
+        let executor = bench.executor();
+        let worker = bench.worker(1);
+        let (started, never) = (bench.gate("started"), bench.gate("never"));
+        let future = executor
+            .submit(hold::task(tally.clone(), 1, started.clone(), never))
+            .unwrap();
+        started.wait();
+        worker.freeze();
+        give_up_killing(executor, future);
+        worker.thaw();
+        // It has one slot: so it has ended the task.
+        check_serves(&bench.executor());
+        assert_eq!(tally.count(1), 1, "nobody has started it again");
+    });
+    add(trials, "results::killed_without_a_server", |bench| {
+        let tally = bench.tally("runs");
+        let executor = bench.executor();
+        let future = executor.submit(note::task(tally.clone(), 1, 0)).unwrap();
+        eventually("it is with the server", || {
+            executor.status().unwrap().pending == 1
+        });
+        bench.server.kill();
+        give_up_killing(executor, future);
+        bench.server.restart();
+        let _worker = bench.worker(1);
+        eventually("it runs: nobody could be told", || tally.count(1) == 1);
+    });
     add(trials, "results::of_a_map", of_a_map);
 }
 
@@ -169,6 +206,42 @@ fn stopped_while_running(bench: &mut Bench) {
     check_serves(&executor);
     pass(LEASE);
     assert_eq!(tally.count(1), 1, "it does not run again");
+}
+
+/// Its worker has said that it starts, and has no process for it yet: it has not run, and so it is cancelled.
+fn stopped_before_its_child_is_there(bench: &mut Bench) {
+    let tally = bench.tally("runs");
+    let executor = bench.executor();
+    let late = bench.gate("late");
+    let variables = [(LATE, late.path().to_str().unwrap())];
+    let _worker = WorkerProcess::start_with(&bench.server.url(), 1, &variables);
+    for level in [StopLevel::Signal, StopLevel::Kill] {
+        let future = executor.submit(note::task(tally.clone(), 1, 0)).unwrap();
+        eventually("its worker has it", || future.is_running());
+        future.stop(level).unwrap();
+        let error = settle("the task that has not begun", future).unwrap_err();
+        assert!(error.is_cancelled(), "{level:?}: {error:?}");
+        assert!(!error.may_have_run());
+    }
+    late.open();
+    check_serves(&executor);
+    let stats = executor.stats();
+    assert_eq!((stats.cancelled, stats.failed), (2, 0), "{stats:?}");
+    assert_eq!(tally.count(1), 0, "it has not run");
+}
+
+/// A kill that nobody confirms: after five seconds the future says so, and the executor ends.
+fn give_up_killing<T>(executor: NatsExecutor, future: TaskFuture<T>) {
+    let began = Instant::now();
+    executor.shutdown(Shutdown::Kill).unwrap();
+    executor
+        .join(Some(began + Duration::from_secs(15)))
+        .unwrap();
+    assert!(began.elapsed() > Duration::from_secs(4), "{began:?}");
+    let error = settle("what was not confirmed", future).err().unwrap();
+    assert!(matches!(error.kind(), TaskErrorKind::Killed), "{error:?}");
+    assert!(error.may_have_run());
+    drop(executor);
 }
 
 fn of_a_map(bench: &mut Bench) {

@@ -86,6 +86,25 @@ impl Raw {
         })
     }
 
+    /// Removes all results that are kept.
+    pub(crate) fn purge_results(&self) {
+        self.runtime.block_on(async {
+            let context = jetstream::new(self.client.clone());
+            let stream = context.get_stream("exec_RESULTS").await.unwrap();
+            stream.purge().await.unwrap();
+        });
+    }
+
+    /// How many tasks of the queue `default` are not acknowledged.
+    pub(crate) fn unfinished(&self) -> u64 {
+        self.runtime.block_on(async {
+            let context = jetstream::new(self.client.clone());
+            let stream = context.get_stream("exec_TASKS").await.unwrap();
+            let info = stream.consumer_info("q_default").await.unwrap();
+            info.num_pending + info.num_ack_pending as u64
+        })
+    }
+
     fn publish(&self, message: &Message, headers: HeaderMap) -> bool {
         self.runtime.block_on(async {
             let context = jetstream::new(self.client.clone());

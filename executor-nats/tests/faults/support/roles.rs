@@ -4,6 +4,7 @@ use std::{env, io::Write as _, process::ExitCode};
 
 use executor_core::{ExecutorExt as _, Future as _, Registry};
 use executor_nats::{Credentials, NatsExecutor, Worker};
+use executor_process::{ProcessPoolExecutor, WorkerProgram};
 
 use super::{
     cluster::LEASE,
@@ -20,11 +21,20 @@ pub(crate) const OLD: &str = "EXECUTOR_NATS_FAULTS_OLD";
 /// Set with [`WORKER`]: the password of the user `worker`.
 pub(crate) const PASSWORD: &str = "EXECUTOR_NATS_FAULTS_PASSWORD";
 
+/// Set with [`WORKER`]: the path of a gate that its children wait for before they take a task.
+pub(crate) const LATE: &str = "EXECUTOR_NATS_FAULTS_LATE";
+
+/// What a child of such a worker has in its place.
+const WAIT_FOR: &str = "EXECUTOR_NATS_FAULTS_WAIT_FOR";
+
 /// Set to address, number of tasks, and the path of a gate: a submitter.
 pub(crate) const SUBMITTER: &str = "EXECUTOR_NATS_FAULTS_SUBMITTER";
 
 /// The tasks that are not registered by themselves; in the children of a worker too.
 pub(crate) fn register() {
+    if let Some(gate) = env::var_os(WAIT_FOR) {
+        Gate::at(gate.into()).wait();
+    }
     if env::var_os(OLD).is_none() {
         Registry::global()
             .with::<OnlyNew>()
@@ -50,6 +60,11 @@ fn work(words: &str) -> ExitCode {
     let mut worker = Worker::builder().url(url).slots(slots).lease(LEASE);
     if let Ok(password) = env::var(PASSWORD) {
         worker = worker.credentials(Credentials::Password("worker".to_owned(), password));
+    }
+    if let Some(gate) = env::var_os(LATE) {
+        let program = env::current_exe().expect("the path of this program");
+        let program = WorkerProgram::new(program).env(WAIT_FOR, gate);
+        worker = worker.processes(ProcessPoolExecutor::builder().worker_program(program));
     }
     worker.run().expect("the worker ends well");
     ExitCode::SUCCESS

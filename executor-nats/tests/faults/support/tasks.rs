@@ -59,6 +59,19 @@ pub(crate) fn reverse(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// That many of this byte.
+#[task(crate = "executor_core")]
+pub(crate) fn repeat(byte: u8, len: usize) -> Vec<u8> {
+    vec![byte; len]
+}
+
+/// Notes that it has run; that many bytes.
+#[task(crate = "executor_core")]
+pub(crate) fn fill(tally: Tally, number: u64, len: usize) -> Vec<u8> {
+    tally.bump(number);
+    vec![7; len]
+}
+
 /// The id and the attempt that the task sees.
 #[task(crate = "executor_core")]
 pub(crate) fn identity() -> (Option<String>, u32) {

@@ -1,5 +1,8 @@
 //! What the issue asks for, measured: `cargo run --release -p executor-nats --example figures`.
 //!
+//! One word, or several, choose parts: `bare`, `threads`, `process`, `kill`, `crash`, `stop`, `ratio`. `--storms 20` is a part of its own: so many runs
+//! of 20,000 tasks, in each of which the server is killed six times.
+//!
 //! Prints and judges nothing. The server is the one that `NATS_SERVER` names, or the one in `PATH`.
 
 use std::{
@@ -15,9 +18,11 @@ use executor_macros::task;
 use executor_nats::{NatsExecutor, worker_main};
 use futures_util::StreamExt as _;
 
-#[path = "../tests/support/server.rs"]
+mod alone;
+#[path = "../../tests/support/server.rs"]
 #[expect(dead_code, reason = "tests do more with servers")]
 mod server;
+mod storms;
 
 use server::{Options, Server};
 
@@ -57,6 +62,13 @@ fn main() -> Checked {
     if arguments.first().is_some_and(|first| first == "worker") {
         return Ok(worker_main(arguments)?);
     }
+    if let [word, rest @ ..] = &arguments[..] {
+        match (word.as_str(), rest) {
+            ("echo", [url]) => return alone::echo(url),
+            ("--storms", [runs]) => return storms::run(runs.parse()?),
+            _ => {}
+        }
+    }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|one| one == name);
     let server = Server::start(Options::new());
     let url = server.url();
@@ -77,6 +89,15 @@ fn main() -> Checked {
     }
     if wanted("kill") {
         worker_is_killed(&url)?;
+    }
+    if wanted("crash") {
+        alone::child_crashes(&url)?;
+    }
+    if wanted("stop") {
+        alone::running_is_stopped(&url)?;
+    }
+    if wanted("ratio") {
+        alone::task_and_request(&url)?;
     }
     Ok(())
 }
