@@ -31,26 +31,26 @@ pub(super) fn even_limit(scale: Scale) -> f64 {
     run_without_queue::<Spin>(&even_lengths(scale), 1.0)
 }
 
-/// Tasks of 1 to 100 us.
+/// Tasks of 1 to 100 us, as many of each length.
 pub(super) fn uneven<S: Subject>(scale: Scale) -> f64 {
-    run::<S, Spin>(&uneven_lengths(scale, 1.0), 1.0)
+    run::<S, Spin>(&uneven_lengths(scale), 1.0)
 }
 
 /// The same by bare threads.
 pub(super) fn uneven_limit(scale: Scale) -> f64 {
-    run_without_queue::<Spin>(&uneven_lengths(scale, 1.0), 1.0)
+    run_without_queue::<Spin>(&uneven_lengths(scale), 1.0)
 }
 
-/// Tasks of 1 to 100 us that do not watch the clock.
+/// Tasks of 1 to 100 us that do not watch the clock, most of them near to 1 us.
 pub(super) fn toil<S: Subject>(scale: Scale) -> f64 {
     let step = nanoseconds_per_step();
-    run::<S, Toil>(&uneven_lengths(scale, step), step)
+    run::<S, Toil>(&skewed_lengths(scale, step), step)
 }
 
 /// The same by bare threads.
 pub(super) fn toil_limit(scale: Scale) -> f64 {
     let step = nanoseconds_per_step();
-    run_without_queue::<Toil>(&uneven_lengths(scale, step), step)
+    run_without_queue::<Toil>(&skewed_lengths(scale, step), step)
 }
 
 /// Sleeps of 1 to 100 ms. The ideal is what they take if each begins, in their order, as soon as a worker
@@ -73,8 +73,16 @@ fn even_lengths(scale: Scale) -> Vec<u64> {
     (0..scale.of(20_000)).map(|_| 20_000).collect()
 }
 
+/// In nanoseconds.
+fn uneven_lengths(scale: Scale) -> Vec<u64> {
+    let mut random = Random::new(7);
+    (0..scale.of(20_000))
+        .map(|_| (1000.0 + 99_000.0 * random.fraction()) as u64)
+        .collect()
+}
+
 /// In steps of so many nanoseconds.
-fn uneven_lengths(scale: Scale, step: f64) -> Vec<u64> {
+fn skewed_lengths(scale: Scale, step: f64) -> Vec<u64> {
     let mut random = Random::new(7);
     (0..scale.of(20_000))
         .map(|_| (random.uneven() * 1000.0 / step) as u64)
