@@ -147,7 +147,7 @@ impl<'a> Rounds<'a> {
     }
 
     fn sample(&self, workload: &Workload, contender: &Contender) -> Result<Vec<f64>, String> {
-        let scale = self.arguments.scale();
+        let scale = workload.scale(self.arguments.scale());
         let command = match &contender.run {
             Run::There(program) => program(&workload.name, scale)?,
             Run::Here(_) => {

@@ -59,6 +59,7 @@ pub(crate) fn all() -> Vec<Workload> {
             .limit("raw pipe", calls::idle_raw)
             .contend(in_python),
         Workload::new("p2", "100,000 no-op tasks submitted, then all results taken; per task", NANOSECONDS)
+            .whole()
             .goal(AtMost(500.0))
             .goal(Times(1.0 / 50.0, futures))
             .goal(Times(1.0 / 50.0, procspawn))
@@ -71,11 +72,13 @@ pub(crate) fn all() -> Vec<Workload> {
             .limit("two threads, no queue", load::even_limit)
             .contend(in_python),
         Workload::new("p3-uneven", "20,000 uneven tasks of 1 to 100 us by the clock; fraction of the ideal", IDEAL)
+            .whole()
             .goal(AtLeast(0.88))
             .contend(each_subject!(contenders!(load::uneven)))
             .limit("two threads, no queue", load::uneven_limit)
             .contend(in_python),
         Workload::new("p3-toil", "the same uneven tasks, counted in iterations; fraction of the ideal", IDEAL)
+            .whole()
             .contend(each_subject!(contenders!(load::toil)))
             .limit("two threads, no queue", load::toil_limit),
         Workload::new("p3-naps", "400 sleeps of 1 to 100 ms on 8 workers; fraction of the greedy bound", IDEAL)
@@ -83,17 +86,20 @@ pub(crate) fn all() -> Vec<Workload> {
             .contend(each_subject!(contenders!(load::naps)))
             .contend(in_python),
         Workload::new("p4-77ns", "map of 1,000,000 items of 77 ns; fraction of the ideal", IDEAL)
+            .whole()
             .goal(AtLeast(0.85))
             .contender("ours", maps::churn)
             .contender("procspawn, chunked by hand", maps::churn_by_procspawn)
             .limit("two threads, no queue", maps::churn_limit),
         Workload::new("p4-10us", "map of 20,000 items of 10 us by the clock; fraction of the ideal", IDEAL)
+            .whole()
             .goal(AtLeast(0.95))
             .contender("ours", maps::spin)
             .contender("procspawn, chunked by hand", maps::spin_by_procspawn)
             .limit("two threads, no queue", maps::spin_limit)
             .contend(in_python),
         Workload::new("p5", "map of 1,000,000 no-op items", MILLISECONDS)
+            .whole()
             .goal(Times(1.0 / 30.0, futures))
             .goal(Times(1.0, BestInRust))
             .goal(Wish(8e6))

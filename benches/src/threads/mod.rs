@@ -79,6 +79,7 @@ pub(crate) fn all() -> Vec<Workload> {
             .program("Java ForkJoinPool", java::fork_join)
             .program("Java ThreadPoolExecutor", java::executor),
         Workload::new("t5a-join", "fib(27) by join, 2 workers; per fork", NANOSECONDS)
+            .whole()
             .goal(Times(2.5, rayon_join))
             .goal(Times(1.0, Named("chili")))
             .goal(Wish(6.0))
@@ -88,26 +89,31 @@ pub(crate) fn all() -> Vec<Workload> {
             .limit("one thread, no forks", measure::serial_fibonacci)
             .program("Java ForkJoinPool", java::fork_join),
         Workload::new("t5a-join-1", "fib(27) by join, 1 worker; per fork", NANOSECONDS)
+            .whole()
             .goal(Times(2.5, rayon_join))
             .contender("ours join", measure::join::<1>)
             .contender("rayon::join", measure::rayon_join::<1>)
             .contender("chili", measure::chili_join::<1>)
             .limit("one thread, no forks", measure::serial_fibonacci),
         Workload::new("t5a-spawn", "fib(27) by spawn and result, 2 workers; per fork", NANOSECONDS)
+            .whole()
             .goal(Times(12.0, rayon_join))
             .contender("ours spawn", measure::spawn::<2>)
             .contender("rayon::join", measure::rayon_join::<2>),
         Workload::new("t5a-spawn-1", "fib(27) by spawn and result, 1 worker; per fork", NANOSECONDS)
+            .whole()
             .goal(Times(12.0, rayon_join))
             .contender("ours spawn", measure::spawn::<1>)
             .contender("rayon::join", measure::rayon_join::<1>),
         Workload::new("t5b", "tree of 200,000 nested spawns; per task", NANOSECONDS)
+            .whole()
             .goal(Times(1.0, Named("rayon + oneshot")))
             .goal(Wish(30.0))
             .contend(each_subject!(contenders!(tree)))
             .program("Java ForkJoinPool", java::fork_join)
             .program("Java ThreadPoolExecutor", java::executor),
         Workload::new("t6", "map of 1,000,000 items of 14 ns, in order", MILLISECONDS)
+            .whole()
             .goal(Times(1.6, Named("rayon par_iter")))
             .goal(Wish(8e6))
             .contender("ours map", measure::map_tasks)
@@ -116,6 +122,7 @@ pub(crate) fn all() -> Vec<Workload> {
             .limit("std scoped threads", measure::map_scoped)
             .contender("serial", measure::map_serial),
         Workload::new("t7", "20,000 uneven tasks of 1 to 100 us; fraction of the ideal", IDEAL)
+            .whole()
             .goal(AtLeast(0.93))
             // 64 ms, where the ideal was 61.7
             .goal(Wish(0.964))
