@@ -7,13 +7,17 @@
 //! polls only while fewer threads are awake here than there are cores: a thread that spins on a full
 //! machine takes the core from the very work that it waits for. Worker processes that are busy count like
 //! threads, since they need a core as well.
+//!
+//! What other programs do is not counted anywhere, but it shows: a yield on a core that somebody else wants
+//! lasts as long as the scheduler's slice, milliseconds. Whoever sees that stops polling, and nobody here polls
+//! for a while; a sleeper, in contrast, gets the core as soon as it is woken.
 
 use std::{
     cell::Cell,
     hint,
     sync::{
         OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -29,6 +33,16 @@ const BUDGET: Duration = Duration::from_micros(50);
 /// How often a waiter yields where no core is free. If it has this one to itself nevertheless, that
 /// is over in no time, and it sleeps.
 const YIELDS: u32 = 8;
+
+/// A yield that takes longer gave the core to somebody for good. A task of a worker that shares it may be that
+/// long as well, and then one wake-up more does not matter.
+const LONG_YIELD: Duration = Duration::from_millis(1);
+
+/// For so long nobody polls after a long yield: what the next one may cost should be little beside it.
+const CROWDED: Duration = Duration::from_millis(50);
+
+/// Until when nobody polls, in nanoseconds by [`clock`]; 0 for a machine that was never found crowded.
+static CROWDED_UNTIL: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// Whether this thread is in [`AWAKE`] as a worker.
@@ -134,9 +148,13 @@ pub(crate) fn moment(mut ready: impl FnMut() -> bool) -> bool {
     }
     if !cfg!(loom) && !COUNTED.get() {
         for _ in 0..YIELDS {
-            thread::yield_now();
+            let took = time_yield();
             if ready() {
                 return true;
+            }
+            // Its workers run on this core, and should: but not for several slices.
+            if took >= LONG_YIELD {
+                break;
             }
         }
     }
@@ -151,6 +169,9 @@ struct Spinning {
 /// Counts this thread as awake, if a core is free for it.
 fn begin() -> Option<Spinning> {
     if cfg!(loom) {
+        return None;
+    }
+    if is_crowded() {
         return None;
     }
     let spinning = Spinning {
@@ -177,12 +198,38 @@ fn poll(times: u32, ready: &mut impl FnMut() -> bool) -> bool {
                 }
                 hint::spin_loop();
             }
-            thread::yield_now();
+            if time_yield() >= LONG_YIELD {
+                let until = clock() + nanos(CROWDED);
+                CROWDED_UNTIL.store(until, Ordering::Relaxed);
+                return ready();
+            }
         }
         if start.elapsed() > BUDGET || AWAKE.load(Ordering::Relaxed) > cores() {
             return ready();
         }
     }
+}
+
+/// Yields; how long that took.
+fn time_yield() -> Duration {
+    let start = Instant::now();
+    thread::yield_now();
+    start.elapsed()
+}
+
+fn is_crowded() -> bool {
+    let until = CROWDED_UNTIL.load(Ordering::Relaxed);
+    until != 0 && clock() < until
+}
+
+/// Nanoseconds since some time in the life of this process.
+fn clock() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    nanos(START.get_or_init(Instant::now).elapsed())
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn count_in() {

@@ -77,6 +77,7 @@ pub(crate) fn sample(workloads: &[Workload], name: &str, contender: &str, scale:
     let contender = workload
         .and_then(|workload| workload.contenders.iter().find(|it| it.name == contender))
         .expect("the parent asks for what it has in its own list");
+    let scale = workload.map_or(scale, |workload| workload.scale(scale));
     let Run::Here(measure) = &contender.run else {
         unreachable!("another program is not run in a child of ours")
     };

@@ -147,7 +147,7 @@ impl<'a> Rounds<'a> {
     }
 
     fn sample(&self, workload: &Workload, contender: &Contender) -> Result<Vec<f64>, String> {
-        let scale = self.arguments.scale();
+        let scale = workload.scale(self.arguments.scale());
         let command = match &contender.run {
             Run::There(program) => program(&workload.name, scale)?,
             Run::Here(_) => {
@@ -266,12 +266,14 @@ impl Outcomes<'_> {
         let value = ours.samples.median();
         let errors = [ours.samples.uncertainty(), drift, 0.0];
         let (target, figure, verdict) = match goal {
-            Goal::AtMost(limit) | Goal::AtLeast(limit) => {
-                let is_floor = matches!(goal, Goal::AtLeast(_));
+            Goal::AtMost(limit) | Goal::AtLeast(limit) | Goal::Wish(limit) => {
+                let is_wish = matches!(goal, Goal::Wish(_));
+                let is_floor = matches!(goal, Goal::AtLeast(_)) || is_wish && unit.more_is_better;
                 let word = if is_floor { "at least" } else { "at most" };
+                let end = if is_wish { ", a wish" } else { "" };
                 let verdict = Verdict::of(value, limit, is_floor, errors);
                 (
-                    format!("{word} {}", unit.show(limit)),
+                    format!("{word} {}{end}", unit.show(limit)),
                     unit.show(value),
                     verdict,
                 )
@@ -309,6 +311,7 @@ impl Outcomes<'_> {
         match rival {
             Rival::Named(name) => self.ran().find(|it| it.contender.name == name),
             Rival::BestInRust => self.best(unit, |kind| kind == Kind::Peer),
+            Rival::Best => self.best(unit, |kind| matches!(kind, Kind::Peer | Kind::Foreign)),
         }
     }
 
@@ -336,6 +339,7 @@ impl Rival {
         match self {
             Self::Named(name) => name,
             Self::BestInRust => "the best peer in Rust",
+            Self::Best => "the best peer",
         }
     }
 }

@@ -48,12 +48,15 @@ pub(crate) fn all() -> Vec<Workload> {
         Workload::new("r1-idle", "one no-op task after 1 ms of idleness", MICROSECONDS)
             .contend(both!(calls::idle)),
         Workload::new("r2-noop", "windows of 1000 no-op tasks submitted, then all results taken; per task", NANOSECONDS)
+            .whole()
             .goal(Times(0.7, spawn))
             .contend(both!(calls::window_of_noops)),
         Workload::new("r2-1us", "the same with 1 us of work each", NANOSECONDS)
+            .whole()
             .goal(Times(0.7, spawn))
             .contend(both!(calls::window_of_microseconds)),
         Workload::new("r3", "fib(27) by submission and result; per fork", NANOSECONDS)
+            .whole()
             .goal(Times(10.0, join))
             .contender("ours spawn", forks::by_spawn)
             .contender("ours submit", forks::by_submit)
@@ -61,10 +64,12 @@ pub(crate) fn all() -> Vec<Workload> {
             .contender("rayon::scope", forks::by_rayon_scope)
             .contender("rayon + oneshot, yielding", forks::by_yielding),
         Workload::new("r4", "fib(27) by join; per fork", NANOSECONDS)
+            .whole()
             .goal(Times(10.0, join))
             .contender("ours join", forks::by_join)
             .contender("rayon::join", forks::by_rayon_join),
         Workload::new("r5", "map of 1,000,000 SHA-256 digests of 64 bytes, in order", MILLISECONDS)
+            .whole()
             .goal(Times(1.2, Named("rayon par_iter")))
             .contender("ours map", maps::by_tasks)
             .contender("ours map_fn", maps::by_closure)

@@ -56,9 +56,11 @@ pub(crate) fn all() -> Vec<Workload> {
         Workload::new("k1-idle", "the same after 1 ms of idleness", MICROSECONDS)
             .contend(calls!(flows::idle, Outside)),
         Workload::new("k2-100", "windows of 100 calls submitted, then all awaited; per call", NANOSECONDS)
+            .whole()
             .goal(calls)
             .contend(calls!(flows::windows, Outside, 100)),
         Workload::new("k2-1000", "windows of 1000 calls submitted, then all awaited; per call", NANOSECONDS)
+            .whole()
             .goal(calls)
             .contend(calls!(flows::windows, Outside, 1000)),
         Workload::new("k3-outside", "one future, submitted and awaited in block_on, 2 workers", NANOSECONDS)
@@ -71,21 +73,27 @@ pub(crate) fn all() -> Vec<Workload> {
             .goal(futures)
             .contend(futures!(flows::one_by_one, Current)),
         Workload::new("k4-outside-100", "windows of 100 futures, in block_on, 2 workers; per future", NANOSECONDS)
+            .whole()
             .goal(futures)
             .contend(futures!(flows::windows, Outside, 100)),
         Workload::new("k4-outside-1000", "windows of 1000 futures, in block_on, 2 workers; per future", NANOSECONDS)
+            .whole()
             .goal(futures)
             .contend(futures!(flows::windows, Outside, 1000)),
         Workload::new("k4-inside-100", "windows of 100 futures, in a task, 2 workers; per future", NANOSECONDS)
+            .whole()
             .goal(futures)
             .contend(futures!(flows::windows, Inside, 100)),
         Workload::new("k4-inside-1000", "windows of 1000 futures, in a task, 2 workers; per future", NANOSECONDS)
+            .whole()
             .goal(futures)
             .contend(futures!(flows::windows, Inside, 1000)),
         Workload::new("k4-current-100", "windows of 100 futures, current-thread runtime; per future", NANOSECONDS)
+            .whole()
             .goal(futures)
             .contend(futures!(flows::windows, Current, 100)),
         Workload::new("k4-current-1000", "windows of 1000 futures, current-thread runtime; per future", NANOSECONDS)
+            .whole()
             .goal(futures)
             .contend(futures!(flows::windows, Current, 1000)),
         Workload::new("k5-calls", "allocations for each call", TIMES)

@@ -1,4 +1,8 @@
 //! The list of workloads, with their goals.
+//!
+//! Three goals of the pool are no speeds, and tests hold them: a thousand crashes leave nothing behind (`tests/leaks.rs` of
+//! `executor-process`), no worker outlives a killed parent (`tests/orphans.rs`), and a storm of crashes loses and doubles
+//! nothing (`tests/faults`).
 
 mod bytes;
 pub(crate) mod calls;
@@ -35,7 +39,7 @@ macro_rules! contenders {
 
 #[rustfmt::skip] // a table
 pub(crate) fn all() -> Vec<Workload> {
-    use self::{Goal::{AtLeast, AtMost, Times}, Rival::{BestInRust, Named}};
+    use self::{Goal::{AtLeast, AtMost, Times, Wish}, Rival::{BestInRust, Named}};
     let procspawn = Named("procspawn");
     let futures = Named(FUTURES);
     let pipe = Named("raw pipe");
@@ -43,19 +47,23 @@ pub(crate) fn all() -> Vec<Workload> {
         Workload::new("p1", "one task, submitted and waited for, warm", MICROSECONDS)
             .goal(Times(3.0, pipe))
             .goal(Times(0.3, procspawn))
+            .goal(Wish(12e3))
             .contend(each_subject!(contenders!(calls::warm)))
             .limit("raw pipe", calls::warm_raw)
             .contend(in_python),
         Workload::new("p1-idle", "the same after 1 ms of idleness", MICROSECONDS)
             .goal(Times(3.0, pipe))
             .goal(Times(0.3, procspawn))
+            .goal(Wish(12e3))
             .contend(each_subject!(contenders!(calls::idle)))
             .limit("raw pipe", calls::idle_raw)
             .contend(in_python),
         Workload::new("p2", "100,000 no-op tasks submitted, then all results taken; per task", NANOSECONDS)
+            .whole()
             .goal(AtMost(500.0))
             .goal(Times(1.0 / 50.0, futures))
             .goal(Times(1.0 / 50.0, procspawn))
+            .goal(Wish(300.0))
             .contend(each_subject!(contenders!(calls::burst)))
             .contend(in_python),
         Workload::new("p3-even", "20,000 tasks of 20 us by the clock; fraction of the ideal", IDEAL)
@@ -69,6 +77,7 @@ pub(crate) fn all() -> Vec<Workload> {
             .limit("two threads, no queue", load::uneven_limit)
             .contend(in_python),
         Workload::new("p3-toil", "20,000 tasks of 1 to 100 us in iterations, most of them short: 6 us on average; fraction of the ideal", IDEAL)
+            .whole()
             .contend(each_subject!(contenders!(load::toil)))
             .limit("two threads, no queue", load::toil_limit),
         Workload::new("p3-naps", "400 sleeps of 1 to 100 ms on 8 workers; fraction of the greedy bound", IDEAL)
@@ -76,19 +85,23 @@ pub(crate) fn all() -> Vec<Workload> {
             .contend(each_subject!(contenders!(load::naps)))
             .contend(in_python),
         Workload::new("p4-77ns", "map of 1,000,000 items of 77 ns; fraction of the ideal", IDEAL)
+            .whole()
             .goal(AtLeast(0.85))
             .contender("ours", maps::churn)
             .contender("procspawn, chunked by hand", maps::churn_by_procspawn)
             .limit("two threads, no queue", maps::churn_limit),
         Workload::new("p4-10us", "map of 20,000 items of 10 us by the clock; fraction of the ideal", IDEAL)
+            .whole()
             .goal(AtLeast(0.95))
             .contender("ours", maps::spin)
             .contender("procspawn, chunked by hand", maps::spin_by_procspawn)
             .limit("two threads, no queue", maps::spin_limit)
             .contend(in_python),
         Workload::new("p5", "map of 1,000,000 no-op items", MILLISECONDS)
+            .whole()
             .goal(Times(1.0 / 30.0, futures))
             .goal(Times(1.0, BestInRust))
+            .goal(Wish(8e6))
             .contender("ours", maps::noop)
             .contender("procspawn, chunked by hand", maps::noop_by_procspawn)
             .contend(in_python),
@@ -97,15 +110,19 @@ pub(crate) fn all() -> Vec<Workload> {
         bytes::workload("p6-64KiB", "64 KiB there and back", MICROSECONDS, 64 * KIB),
         bytes::workload("p6-1MiB", "1 MiB there and back", MICROSECONDS, MIB)
             .goal(Times(0.4, procspawn))
+            // five times its bandwidth
             .goal(Times(0.2, pipe))
+            .goal(Wish(0.15e6))
             .contend(in_python),
         bytes::workload("p6-64MiB", "64 MiB there and back", MILLISECONDS, 64 * MIB)
             .goal(Times(0.25, procspawn))
             .goal(Times(0.2, pipe))
+            .goal(Wish(25e6))
             .contend(in_python),
         Workload::new("p7", "pool of 2 built, until its first result", MILLISECONDS)
             .goal(Times(2.0, Named("Command, first byte")))
             .goal(Times(0.7, procspawn))
+            .goal(Wish(1.2e6))
             .contend(each_subject!(contenders!(ends::start)))
             .limit("Command, first byte", ends::start_raw)
             .contend(in_python),
@@ -115,6 +132,7 @@ pub(crate) fn all() -> Vec<Workload> {
             .contend(killed_in_python),
         Workload::new("p8-replaced", "the only worker killed, until the next result", MILLISECONDS)
             .goal(AtMost(3e6))
+            .goal(Wish(1.5e6))
             .contend(each_subject!(contenders!(ends::replaced)))
             .contend(killed_in_python),
         Workload::new("p9-burst", "voluntary context switches of all processes for each task of a burst", TIMES)
