@@ -13,7 +13,7 @@ use std::{
 };
 
 use benches::{
-    BACKENDS, Backend, Counting, count,
+    Backend, Counting, backends, count,
     tasks::{nap, noop, steps, toil, turn},
 };
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
@@ -27,6 +27,9 @@ const WORKERS: usize = 2;
 
 fn main() {
     benches::init();
+    for line in benches::left_out() {
+        eprintln!("{line}");
+    }
     let is_test = env::args().any(|argument| argument == "--test");
     let scale = Scale { is_test };
     let mut criterion = Criterion::default()
@@ -67,7 +70,7 @@ fn each(
 ) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(throughput);
-    for backend in BACKENDS {
+    for backend in backends() {
         let pool = backend.open(WORKERS);
         burst(&pool, 100, noop::task);
         bench(&mut group, backend, pool);
@@ -165,7 +168,7 @@ fn nested(criterion: &mut Criterion, scale: Scale) {
     let (n, forks) = if scale.is_test { (5, 7) } else { (16, 1596) };
     let mut group = criterion.benchmark_group("nested: fib by submit and result");
     group.throughput(Throughput::Elements(forks));
-    let local = || BACKENDS.iter().filter(|backend| !backend.is_remote);
+    let local = || backends().filter(|backend| !backend.is_remote);
     let pools = POOLS.get_or_init(|| local().map(|backend| backend.open(WORKERS)).collect());
     for (number, backend) in local().enumerate() {
         group.bench_function(backend.name, |bencher| {
@@ -268,7 +271,7 @@ fn payloads(criterion: &mut Criterion, scale: Scale) {
 
 fn starts(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pool built, one task, dropped");
-    for backend in BACKENDS {
+    for backend in backends() {
         group.bench_function(backend.name, |bencher| {
             bencher.iter(|| take(backend.open(WORKERS).submit(noop::task(1))));
         });
@@ -285,7 +288,7 @@ fn fall() {
 /// From the death of the only worker to the next result.
 fn recoveries(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("recovery after a worker's death");
-    for backend in BACKENDS.iter().filter(|backend| backend.is_remote) {
+    for backend in backends().filter(|backend| backend.is_remote) {
         let pool = backend.open(1);
         burst(&pool, 10, noop::task);
         group.bench_function(backend.name, |bencher| {
@@ -302,7 +305,7 @@ fn recoveries(criterion: &mut Criterion) {
 /// What criterion has no words for: allocations of this process for each task, and bytes for each that waits.
 fn costs(scale: Scale) {
     let tasks = scale.of(100_000);
-    for backend in BACKENDS {
+    for backend in backends() {
         let pool = backend.open(WORKERS);
         burst(&pool, 1000, noop::task);
         let calls = count(|| burst(&pool, tasks, noop::task)).calls;

@@ -16,7 +16,7 @@ use std::{
 
 use executor_core::{Executor, ExecutorExt as _, Future as _, PortableTask};
 
-use crate::{BACKENDS, harness::stats::Samples};
+use crate::{backends, harness::stats::Samples};
 
 /// How much of a sample is run, in time of one thread: long enough to be measured, and not for ever.
 const SERIAL: Duration = Duration::from_millis(400);
@@ -46,7 +46,7 @@ where
     let per_task = serial / count as f64;
     let mut choices = choices(count);
     let mut rests = Vec::new();
-    for backend in BACKENDS {
+    for backend in backends() {
         let pool = backend.open(1);
         // What one task costs beyond its own time, when nothing else is to be done.
         let mut round_trips = Samples::new();
@@ -65,8 +65,7 @@ where
     }
     for _ in 0..ROUNDS {
         for choice in &mut choices {
-            let backend = BACKENDS
-                .iter()
+            let backend = backends()
                 .find(|backend| backend.name == choice.backend)
                 .expect("the choices come from the list");
             let pool = backend.open(choice.workers);
@@ -297,7 +296,7 @@ fn choices(tasks: usize) -> Vec<Choice> {
     chunks.retain(|chunk| *chunk != Some(0));
     chunks.dedup();
     let mut choices = Vec::new();
-    for backend in BACKENDS {
+    for backend in backends() {
         for &workers in &workers {
             for &chunk in &chunks {
                 choices.push(Choice {

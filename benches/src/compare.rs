@@ -6,7 +6,7 @@ use clap::Parser as _;
 
 use crate::{
     harness::{self, arguments::Arguments, workload::Workload},
-    over_rayon, over_tokio,
+    left_out, over_rayon, over_tokio,
     report::Report,
     sweeps, threads,
 };
@@ -64,6 +64,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if cfg!(debug_assertions) && arguments.scale().counts() {
         eprintln!("this is a debug build, whose figures mean nothing: add --release");
+    }
+    for line in left_out() {
+        eprintln!("{line}");
     }
     let report = harness::measure(&selected, arguments, |table, bar| {
         bar.suspend(|| print!("{}", table.text()));

@@ -2,7 +2,7 @@
 //!
 //! - [`compare`] is the program that prints the tables, and draws the page.
 //! - [`advise()`] measures your own tasks on every backend, and says which one wins.
-//! - [`BACKENDS`] is the list of backends: one more is one line there.
+//! - [`backends`] are the backends: one more is one line in their list.
 //!
 //! A program over them calls [`init`] first, because some backends start it anew as their worker.
 
@@ -24,7 +24,7 @@ mod threads;
 
 pub use self::{
     advise::advise,
-    backends::{BACKENDS, Backend},
+    backends::{Backend, backends, left_out},
     measure::allocator::{Allocated, Counting, count},
 };
 

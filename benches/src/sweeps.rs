@@ -7,7 +7,7 @@ use executor_core::{Executor, ExecutorExt as _, Future as _};
 #[cfg(unix)]
 use crate::process::{self, peers::Procspawn};
 use crate::{
-    BACKENDS,
+    backends,
     harness::{
         Scale, workers,
         workload::{Chart, Kind, Unit, Workload},
@@ -36,7 +36,7 @@ fn latency() -> Workload {
         MICROSECONDS,
     )
     .at(Chart::Latency, 0.0);
-    for backend in BACKENDS {
+    for backend in backends() {
         workload = workload.distribution(backend.ours(), None, |scale| {
             let pool = started(backend.open(workers()));
             calls(scale, || take(pool.submit(noop::task(black_box(7)))))
@@ -133,7 +133,7 @@ fn all_do(
     tasks: impl Fn(Scale) -> u64 + Copy + 'static,
     length: u64,
 ) -> Workload {
-    for backend in BACKENDS {
+    for backend in backends() {
         workload = workload.contender(backend.ours(), move |scale| {
             let pool = started(backend.open(workers(scale)));
             let (tasks, steps) = (tasks(scale), steps(length));

@@ -246,3 +246,25 @@ fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::{CROWDED_UNTIL, clock, is_crowded, until};
+
+    #[test]
+    fn nobody_polls_on_a_crowded_machine_and_it_is_not_crowded_for_ever() {
+        CROWDED_UNTIL.store(u64::MAX, Ordering::Relaxed);
+        let mut looks = 0;
+        let seen = until(|| {
+            looks += 1;
+            false
+        });
+        assert!(is_crowded() && !seen);
+        assert_eq!(looks, 1, "it looks, and does not wait");
+        CROWDED_UNTIL.store(clock().max(1), Ordering::Relaxed);
+        while clock() <= CROWDED_UNTIL.load(Ordering::Relaxed) {}
+        assert!(!is_crowded());
+    }
+}

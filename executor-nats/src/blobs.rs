@@ -1,6 +1,6 @@
 //! Bodies that are too large for a message: they go through the object store, and the message says where they are.
 
-use async_nats::jetstream::Context;
+use async_nats::jetstream::{Context, object_store::ObjectMetadata};
 use executor_core::{TaskError, TaskErrorKind};
 use tokio::{io::AsyncReadExt as _, time::Instant};
 
@@ -13,6 +13,9 @@ use crate::{
 
 /// From this size on a body is not in its message.
 pub(crate) const LARGE: usize = 256 << 10;
+
+/// The most of a body that goes into one message: half of what a server takes if it is not told otherwise.
+const CHUNK: usize = 512 << 10;
 
 /// The largest body that is taken from the store.
 const LARGEST: u64 = 4 << 30;
@@ -39,8 +42,13 @@ impl Blobs {
         let store = setup::blobs(&self.common, &self.jetstream, &self.names).await?;
         let name = names::random();
         let mut reader = body;
+        let metadata = ObjectMetadata {
+            name: name.clone(),
+            chunk_size: Some(self.chunk()),
+            ..ObjectMetadata::default()
+        };
         let info = store
-            .put(name.as_str(), &mut reader)
+            .put(metadata, &mut reader)
             .await
             .map_err(|error| format!("a body of {} bytes cannot be stored: {error}", body.len()))?;
         Ok(BlobRef {
@@ -48,6 +56,14 @@ impl Blobs {
             size: body.len() as u64,
             digest: info.digest.unwrap_or_default(),
         })
+    }
+
+    /// How much of a body goes into one message. The client waits for the answer to each before it sends the next, so
+    /// a large body takes as many round trips.
+    fn chunk(&self) -> usize {
+        // The message has a subject and headers, too.
+        let most = self.jetstream.client().server_info().max_payload / 2;
+        most.clamp(1, CHUNK)
     }
 
     /// Gets a body back, whole and as it was.
