@@ -27,7 +27,7 @@ pub fn backends() -> impl Iterator<Item = &'static Backend> {
     BACKENDS.iter().filter(|backend| !backend.is_left_out())
 }
 
-/// A line for each backend that [`backends`] leaves out: what it needs.
+/// A line for each backend that [`backends()`] leaves out: what it needs.
 pub fn left_out() -> impl Iterator<Item = String> {
     BACKENDS.iter().filter_map(|backend| {
         let needs = backend.needs.filter(|_| backend.is_left_out())?;

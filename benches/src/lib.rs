@@ -2,7 +2,7 @@
 //!
 //! - [`compare`] is the program that prints the tables, and draws the page.
 //! - [`advise()`] measures your own tasks on every backend, and says which one wins.
-//! - [`backends`] are the backends: one more is one line in their list.
+//! - [`backends()`] are the backends: one more is one line in their list.
 //!
 //! A program over them calls [`init`] first, because some backends start it anew as their worker.
 
