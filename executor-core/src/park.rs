@@ -20,9 +20,12 @@ pub(crate) fn wait_until_done<F: Future>(future: &F, timeout: Option<Duration>) 
 }
 
 /// As [`wait_until_done`], for who has more work for the workers and should not be late with it: it leaves its core
-/// to nobody for a moment, and sleeps at once if no other is free.
+/// to nobody for a moment, and sleeps at once if no other is free. After the deadline it is a look.
 pub(crate) fn wait_for_more<F: Future>(future: &F, deadline: Option<Instant>) -> bool {
-    future.is_done() || wait(future, deadline, |is_done| spin::until(is_done))
+    if future.is_done() || passed(deadline) {
+        return future.is_done();
+    }
+    wait(future, deadline, |is_done| spin::until(is_done))
 }
 
 fn wait<F: Future>(

@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
@@ -17,7 +17,8 @@ use std::{
 use executor_core::{
     Admission, AsCompleted, Capabilities, Executor, ExecutorExt as _, Future as _, Job, JoinError,
     LocalExecutor, LocalExecutorExt as _, Ran, Rejected, Shutdown, Stats, TaskErrorKind, Timeout,
-    Unsupported, as_completed, block_on, testing::InlineExecutor,
+    Unsupported, as_completed, block_on,
+    testing::{InlineExecutor, ManualExecutor},
 };
 use futures_core::Stream;
 
@@ -164,6 +165,28 @@ fn what_is_not_accepted_is_an_error_for_each_item() {
         );
     }
     assert!(matches!(poll(&mut map), Poll::Ready(None)));
+}
+
+#[test]
+fn a_deadline_that_has_passed_makes_a_look_of_a_wait() {
+    let executor = ManualExecutor::new();
+    let ran = Arc::new(AtomicBool::new(false));
+    let inside = Arc::clone(&ran);
+    let mut map = executor
+        .map_fn([1, 2], move |_: u64| inside.store(true, Ordering::Relaxed))
+        .timeout(Duration::ZERO);
+    for _ in 0..2 {
+        let error = map.next().expect("an error for each item").unwrap_err();
+        assert!(matches!(
+            error.kind(),
+            TaskErrorKind::TimedOut(Timeout::Wait)
+        ));
+    }
+    assert!(map.next().is_none());
+    assert!(
+        !ran.load(Ordering::Relaxed),
+        "a wait would have run the items on this thread"
+    );
 }
 
 #[test]

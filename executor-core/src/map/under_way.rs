@@ -173,10 +173,11 @@ fn wait<T>(
     future: TaskFuture<T>,
     deadline: Option<Instant>,
 ) -> Result<Result<T, TaskError>, TaskFuture<T>> {
-    // Whatever it says, the result tells why.
-    let _is_done = park::wait_for_more(&future, deadline);
-    match deadline {
-        None => Ok(future.result()),
-        Some(deadline) => future.result_timeout(deadline.saturating_duration_since(Instant::now())),
+    let is_done = park::wait_for_more(&future, deadline);
+    // Without a deadline it is done, or may not be waited for: the result says so.
+    if is_done || deadline.is_none() {
+        Ok(future.result())
+    } else {
+        Err(future)
     }
 }
