@@ -162,7 +162,7 @@ def even(make, tasks, workers):
 
 
 def uneven(make, tasks, workers):
-    """As `even`, of 1 to 100 us, the longest rare."""
+    """As `even`, of 1 to 100 us."""
     random = Random(7)
     lengths = [int((1 + 99 * random.fraction()) * 1000) for _ in range(tasks)]
     return efficiency(make, spin, lengths, sum(lengths) / workers, workers)

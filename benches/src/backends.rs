@@ -1,6 +1,11 @@
 //! The list of backends.
 
-use std::{env, error::Error, time::Duration};
+use std::{
+    env,
+    error::Error,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use executor_core::Executor;
 use executor_nats::{NatsExecutor, WithWorkers, Worker};
@@ -75,15 +80,9 @@ fn nats(workers: usize) -> Result<WithWorkers, Box<dyn Error>> {
     /// The queue goes by itself.
     const TTL: Duration = Duration::from_secs(300);
     let url = env::var(NATS_URL)?;
-    let queue = format!(
-        "benches-{}-{:?}",
-        std::process::id(),
-        std::time::SystemTime::now()
-    );
-    let queue: String = queue
-        .chars()
-        .filter(|it| it.is_ascii_alphanumeric())
-        .collect();
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let queue = format!("benches-{}-{number}", std::process::id());
     let worker = Worker::builder()
         .url(&*url)
         .queue(&*queue)

@@ -107,9 +107,9 @@ impl Drop for TakenCore {
     }
 }
 
-/// Whether a core has nothing to do but what the calling thread does, which is no awake worker.
+/// Whether one thread more may poll, beside all that are counted as awake: for who decides that for another process.
 pub fn has_free_core() -> bool {
-    AWAKE.load(Ordering::Relaxed) < cores()
+    AWAKE.load(Ordering::Relaxed) < cores() && !is_crowded()
 }
 
 /// Runs `sleep`, during which this thread uses no core.
@@ -168,10 +168,7 @@ struct Spinning {
 
 /// Counts this thread as awake, if a core is free for it.
 fn begin() -> Option<Spinning> {
-    if cfg!(loom) {
-        return None;
-    }
-    if is_crowded() {
+    if cfg!(loom) || is_crowded() {
         return None;
     }
     let spinning = Spinning {
@@ -251,7 +248,7 @@ fn cores() -> usize {
 mod tests {
     use std::sync::atomic::Ordering;
 
-    use super::{CROWDED_UNTIL, clock, is_crowded, until};
+    use super::{CROWDED_UNTIL, clock, has_free_core, is_crowded, until};
 
     #[test]
     fn nobody_polls_on_a_crowded_machine_and_it_is_not_crowded_for_ever() {
@@ -263,6 +260,7 @@ mod tests {
         });
         assert!(is_crowded() && !seen);
         assert_eq!(looks, 1, "it looks, and does not wait");
+        assert!(!has_free_core());
         CROWDED_UNTIL.store(clock().max(1), Ordering::Relaxed);
         while clock() <= CROWDED_UNTIL.load(Ordering::Relaxed) {}
         assert!(!is_crowded());

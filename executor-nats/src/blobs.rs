@@ -61,9 +61,12 @@ impl Blobs {
     /// How much of a body goes into one message. The client waits for the answer to each before it sends the next, so
     /// a large body takes as many round trips.
     fn chunk(&self) -> usize {
-        // The message has a subject and headers, too.
-        let most = self.jetstream.client().server_info().max_payload / 2;
-        most.clamp(1, CHUNK)
+        match self.jetstream.client().server_info().max_payload {
+            // It has not said.
+            0 => CHUNK,
+            // The message has a subject and headers, too.
+            most => most.div_ceil(2).min(CHUNK),
+        }
     }
 
     /// Gets a body back, whole and as it was.

@@ -235,27 +235,25 @@ impl Io {
         let Some(subject) = text.split('"').nth(1) else {
             return;
         };
+        let Some(number) = names::id_of(subject) else {
+            return;
+        };
         let queue = &self.shared.settings.common.queue;
-        if self.link.names.address_of_task(queue, subject).is_some()
-            && let Some(number) = names::id_of(subject)
-        {
-            let why = format!(
-                "the server says `{text}`: give the user the right to publish to `{subject}`"
-            );
-            self.shared
-                .fail(number, || TaskError::new(TaskErrorKind::Rejected(why)));
-            self.shared.announce();
-        } else if self.shared.settings.is_attached
-            && subject.contains(&format!(".DIRECT.GET.{}.", self.link.names.results()))
-            && let Some(number) = names::id_of(subject)
-        {
-            let why = format!(
-                "the result of task {number}: the server says `{text}`: give this user that right"
-            );
-            self.shared
-                .fail(number, || TaskError::new(TaskErrorKind::PayloadLost(why)));
-            self.shared.announce();
-        }
+        let (is_task, is_result) = (
+            self.link.names.address_of_task(queue, subject).is_some(),
+            subject.contains(&format!(".DIRECT.GET.{}.", self.link.names.results())),
+        );
+        let why =
+            format!("the server says `{text}`: give the user the right to publish to `{subject}`");
+        let kind = if is_task {
+            TaskErrorKind::Rejected(why)
+        } else if is_result && self.shared.settings.is_attached {
+            TaskErrorKind::PayloadLost(format!("the result of task {number}: {why}"))
+        } else {
+            return;
+        };
+        self.shared.fail(number, || TaskError::new(kind));
+        self.shared.announce();
     }
 
     async fn obey(&mut self, order: Order) {

@@ -99,7 +99,7 @@ impl Engine {
             };
             self.give_up(held, TaskError::new(kind)).await;
         } else if !self.knows(&held.head) {
-            self.answer(held.ack, "-NAK {\"delay\":5000000000}").await;
+            self.answer(held.ack, NOT_HERE).await;
         } else if self.held.len() + self.starting.len() >= self.settings.slots {
             self.waiting.push_back(held);
         } else {
@@ -145,20 +145,17 @@ impl Engine {
         }
         let mut calls = Vec::with_capacity(self.starting.len());
         for mut held in std::mem::take(&mut self.starting) {
-            if let Some(call) = self.call(&mut held) {
-                match call {
-                    Ok(call) => {
-                        self.notice(&held.address, Notice::Started).await;
-                        calls.push((held, call));
-                    }
-                    Err(Refusal::Cancelled) => self.cancelled(held).await,
-                    Err(Refusal::Late) => {
-                        let error = TaskError::new(TaskErrorKind::TimedOut(Timeout::Queue));
-                        self.give_up(held, error).await;
-                    }
+            match self.call(&mut held) {
+                Ok(call) => {
+                    self.notice(&held.address, Notice::Started).await;
+                    calls.push((held, call));
                 }
-            } else {
-                self.answer(held.ack, "-NAK {\"delay\":5000000000}").await;
+                Err(Refusal::Cancelled) => self.cancelled(held).await,
+                Err(Refusal::Late) => {
+                    let error = TaskError::new(TaskErrorKind::TimedOut(Timeout::Queue));
+                    self.give_up(held, error).await;
+                }
+                Err(Refusal::Unknown) => self.answer(held.ack, NOT_HERE).await,
             }
         }
         if calls.is_empty() {
@@ -180,17 +177,17 @@ impl Engine {
         }
     }
 
-    /// The call of a task, unless it must not start. None if it is not known here any more.
-    fn call(&self, held: &mut Held) -> Option<Result<Call, Refusal>> {
+    /// The call of a task, unless it must not start.
+    fn call(&self, held: &mut Held) -> Result<Call, Refusal> {
         if self.tombstone_for(&held.address).is_some() {
-            return Some(Err(Refusal::Cancelled));
+            return Err(Refusal::Cancelled);
         }
         if held.head.start_by.is_some_and(|by| now() > by) {
-            return Some(Err(Refusal::Late));
+            return Err(Refusal::Late);
         }
         let body = Vec::from(std::mem::take(&mut held.body));
         let call = Registry::global().call(&held.head.name, held.head.is_chunk, body);
-        call.map(Ok)
+        call.ok_or(Refusal::Unknown)
     }
 
     /// Hands a task to the pool. False if the pool takes none any more.
@@ -236,7 +233,12 @@ enum Refusal {
     Cancelled,
     /// It has waited for too long.
     Late,
+    /// This program has no task of its name.
+    Unknown,
 }
+
+/// What does not run here goes back to the queue, for another worker, after some time.
+const NOT_HERE: &str = "-NAK {\"delay\":5000000000}";
 
 /// How many tasks are told of with one flush.
 const TOGETHER: usize = 256;

@@ -68,6 +68,14 @@
 //! looks at `reserved`: if that is more than a ring ahead, the copy may be torn, and the pipe will bring it.
 //! It does so when a worker has died, and when a worker is busy for longer than was thought, so that no
 //! answer waits for the next task's end.
+//!
+//! # Who polls (shared memory)
+//!
+//! A wake-up costs more than a short task. So the parent, after each write to the pipe of tasks, notes how many bytes it has
+//! written in all (`sent`), and whether a core is free (`may poll`). A worker that has nothing to do looks at `sent` for a
+//! moment, if it may, before it blocks in a read; a parent that waits for the only answer looks at `committed`. Both are hints:
+//! whatever they say, who goes on reads the pipe, and blocks there if it is empty. Bytes are written before they are noted, and each side
+//! counts what it has read itself.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod arena;
@@ -79,7 +87,7 @@ pub(crate) mod page;
 pub(crate) mod results;
 
 /// Raised when any of this changes.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// The environment variable that makes a process a worker. Its value is the transport and the
 /// parent's process id.

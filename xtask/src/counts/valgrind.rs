@@ -13,7 +13,7 @@ use crate::step::Cmd;
 pub(crate) struct Valgrind {
     program: PathBuf,
     /// Where its tools are, if not where it was built for.
-    library: Option<PathBuf>,
+    tools: Option<PathBuf>,
     version: String,
 }
 
@@ -38,16 +38,16 @@ impl Valgrind {
     /// Valgrind with its tool, to be given arguments.
     pub(crate) fn command(&self) -> Cmd {
         let command = Cmd::new(&self.program);
-        match &self.library {
-            Some(library) => command.env("VALGRIND_LIB", library.display().to_string()),
+        match &self.tools {
+            Some(tools) => command.env("VALGRIND_LIB", tools.display().to_string()),
             None => command,
         }
     }
 
-    fn try_at(program: PathBuf, library: Option<PathBuf>) -> Option<Self> {
+    fn try_at(program: PathBuf, tools: Option<PathBuf>) -> Option<Self> {
         let mut found = Self {
             program,
-            library,
+            tools,
             version: String::new(),
         };
         // `true` shows that the tool runs too; a version alone needs no tool.
@@ -63,12 +63,12 @@ impl Valgrind {
 
     /// The one below this folder, if there is one that runs.
     fn unpacked(folder: &Path) -> Option<Self> {
-        let library = ["usr/libexec/valgrind", "usr/lib/valgrind"]
+        let tools = ["usr/libexec/valgrind", "usr/lib/valgrind"]
             .map(|name| folder.join(name))
             .into_iter()
-            .find(|library| library.is_dir())?;
+            .find(|tools| tools.is_dir())?;
         // `usr/bin/valgrind` is a script that knows where it was to be installed.
-        Self::try_at(folder.join("usr/bin/valgrind.bin"), Some(library))
+        Self::try_at(folder.join("usr/bin/valgrind.bin"), Some(tools))
     }
 }
 
