@@ -1,4 +1,6 @@
 //! Keeps a trial that hangs from hanging the whole run, and says what it was waiting for.
+//!
+//! Public for what a backend has to try beside the suite: its own faults.
 
 use std::{
     any::Any,
@@ -11,6 +13,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+use executor_core::{Future as _, TaskError, TaskFuture};
 
 use crate::planned;
 
@@ -65,7 +69,7 @@ pub(crate) fn limit() -> Duration {
 }
 
 /// Lets time pass, where time is the point.
-pub(crate) fn pass(duration: Duration) {
+pub fn pass(duration: Duration) {
     let start = Instant::now();
     while let Some(left) = duration
         .checked_sub(start.elapsed())
@@ -77,14 +81,51 @@ pub(crate) fn pass(duration: Duration) {
 
 /// Notes what the trial does now; a trial that hangs is reported with its latest note.
 #[track_caller]
-pub(crate) fn step(what: &str) {
+pub fn step(what: &str) {
     if let Some(progress) = Progress::current() {
         progress.lock().step = format!("{what} ({})", Location::caller());
     }
 }
 
-/// Runs a trial on a thread of its own; a panic in it, or no end within `limit`, is its failure.
-pub(crate) fn run(
+/// The result of a future that is about to be done.
+///
+/// # Errors
+///
+/// As the future's.
+///
+/// # Panics
+///
+/// If it is not done in time.
+#[track_caller]
+pub fn settle<T>(what: &str, future: TaskFuture<T>, patience: Duration) -> Result<T, TaskError> {
+    step(what);
+    let Ok(result) = future.result_timeout(patience) else {
+        panic!("{what} has not settled after {patience:?}");
+    };
+    result
+}
+
+/// Waits until this is so.
+///
+/// # Panics
+///
+/// If it is not so in time.
+#[track_caller]
+pub fn eventually(what: &str, patience: Duration, mut is_so: impl FnMut() -> bool) {
+    step(what);
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < patience, "waited in vain until {what}");
+        thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Runs a trial on a thread of its own.
+///
+/// # Errors
+///
+/// If it panics, or is not over within `limit`, with its latest [`step`].
+pub fn run(
     name: &str,
     limit: Duration,
     body: impl FnOnce() + Send + 'static,
@@ -102,7 +143,10 @@ pub(crate) fn run(
     match receiver.recv_timeout(limit) {
         Ok(result) => {
             drop(thread.join());
-            result.and_then(|()| progress.lock().complaint.take().map_or(Ok(()), Err))
+            let mut notes = progress.lock();
+            result
+                .map_err(|error| format!("{error}\nafter this step: {}", notes.step))
+                .and_then(|()| notes.complaint.take().map_or(Ok(()), Err))
         }
         Err(RecvTimeoutError::Disconnected) => Err(String::from("the trial's thread died")),
         Err(RecvTimeoutError::Timeout) => {

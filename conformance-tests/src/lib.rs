@@ -62,7 +62,7 @@
 
 mod async_tasks;
 mod block_on;
-mod guard;
+pub mod guard;
 mod latch;
 #[expect(
     clippy::unwrap_used,

@@ -1,19 +1,13 @@
 //! Trials: each over both transports, and none can hang the run.
 
 use std::{
-    any::Any,
-    cell::RefCell,
-    panic::{AssertUnwindSafe, Location, catch_unwind},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{RecvTimeoutError, channel},
-    },
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use executor_core::{ExecutorExt as _, Future as _, TaskError, TaskFuture};
+use conformance_tests::guard;
+pub(crate) use conformance_tests::guard::{pass, step};
+use executor_core::{ExecutorExt as _, TaskError, TaskFuture};
 use executor_process::{ProcessPoolBuilder, ProcessPoolExecutor, WorkerStderr};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
@@ -28,10 +22,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A trial may take so long.
 const LIMIT: Duration = Duration::from_secs(60);
-
-thread_local! {
-    static STEP: RefCell<Option<Arc<Mutex<String>>>> = const { RefCell::new(None) };
-}
 
 /// What a trial is given: its transport, and a directory of its own.
 pub(crate) struct Bench {
@@ -119,11 +109,7 @@ impl Neighbours {
 /// The result of a future that is about to be done.
 #[track_caller]
 pub(crate) fn settle<T>(what: &str, future: TaskFuture<T>) -> Result<T, TaskError> {
-    step(what);
-    let Ok(result) = future.result_timeout(PATIENCE) else {
-        panic!("{what} has not settled after {PATIENCE:?}");
-    };
-    result
+    guard::settle(what, future, PATIENCE)
 }
 
 /// The pool gives right results.
@@ -139,34 +125,10 @@ pub(crate) fn check_serves(pool: &ProcessPoolExecutor) {
     }
 }
 
-/// Notes what the trial does now: what a hang is reported with.
-#[track_caller]
-pub(crate) fn step(what: &str) {
-    let here = Location::caller();
-    STEP.with_borrow(|step| {
-        if let Some(step) = step {
-            *step.lock().unwrap_or_else(PoisonError::into_inner) = format!("{what} ({here})");
-        }
-    });
-}
-
 /// Waits until this is so.
 #[track_caller]
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    step(what);
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
-        thread::park_timeout(Duration::from_millis(1));
-    }
-}
-
-/// Lets time pass, where time is the point.
-pub(crate) fn pass(duration: Duration) {
-    let start = Instant::now();
-    while let Some(left) = duration.checked_sub(start.elapsed()) {
-        thread::park_timeout(left.max(Duration::from_micros(50)));
-    }
+pub(crate) fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    guard::eventually(what, PATIENCE, is_so);
 }
 
 /// Adds a trial for each transport.
@@ -191,49 +153,10 @@ pub(crate) fn add_for(
     let name = format!("{transport}::{name}");
     let own = name.clone();
     trials.push(Trial::test(name, move || {
-        run(&own, is_portable, body).map_err(Into::into)
-    }));
-}
-
-fn run(
-    name: &str,
-    is_portable: bool,
-    body: impl FnOnce(&Bench) + Send + 'static,
-) -> Result<(), String> {
-    let step = Arc::new(Mutex::new(String::from("the start")));
-    let own = Arc::clone(&step);
-    let (sender, receiver) = channel();
-    let thread = thread::Builder::new().name(name.to_owned());
-    let thread = thread.spawn(move || {
-        STEP.set(Some(own));
-        let tried = catch_unwind(AssertUnwindSafe(|| {
+        let tried = guard::run(&own, LIMIT, move || {
             let place = TempDir::with_prefix("faults").unwrap();
             body(&Bench { is_portable, place });
-        }));
-        // Nobody listens any more if the limit has passed.
-        drop(sender.send(tried.map_err(|payload| text(&*payload))));
-    });
-    let thread = thread.map_err(|error| format!("no thread for this trial: {error}"))?;
-    let step = || step.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    match receiver.recv_timeout(LIMIT) {
-        Ok(result) => {
-            drop(thread.join());
-            result.map_err(|error| format!("{error}\nafter this step: {}", step()))
-        }
-        Err(RecvTimeoutError::Timeout) => {
-            Err(format!("it hangs; its step after {LIMIT:?}: {}", step()))
-        }
-        Err(RecvTimeoutError::Disconnected) => Err(String::from("the trial's thread died")),
-    }
-}
-
-fn text(payload: &(dyn Any + Send)) -> String {
-    match (
-        payload.downcast_ref::<&str>(),
-        payload.downcast_ref::<String>(),
-    ) {
-        (Some(text), _) => (*text).to_owned(),
-        (_, Some(text)) => text.clone(),
-        _ => String::from("a panic whose payload is not text"),
-    }
+        });
+        tried.map_err(Into::into)
+    }));
 }
