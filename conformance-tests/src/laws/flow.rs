@@ -287,6 +287,16 @@ fn more_laws(laws: &mut Laws) {
             let stats = pool.stats();
             assert_eq!((stats.queued, stats.running), (0, 0), "{stats:?}");
         })
+        .case("idle_and_done_are_one_moment", WAIT_IDLE, |bench| {
+            let subject = bench.subject(&Config::workers(2));
+            let pool = &Pool::of(&subject);
+            let wait_idle = subject.wait_idle.as_ref().expect("offered");
+            step("wait_idle");
+            for n in 0..500 {
+                let future = pool.number(n);
+                assert!(wait_idle(None) && future.is_done(), "round {n}");
+            }
+        })
         .case("wait_idle_gives_up", WAIT_IDLE, |bench| {
             let subject = bench.subject(&Config::workers(1));
             let pool = &Pool::of(&subject);

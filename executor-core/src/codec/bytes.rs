@@ -36,7 +36,7 @@ impl<'de> Visitor<'de> for Bytes {
     }
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-        Ok(bytes.to_vec())
+        Ok(super::large::copy(bytes))
     }
 
     fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {

@@ -13,6 +13,7 @@ pub mod bytes;
 mod compact;
 mod encoded;
 pub(crate) mod frame;
+mod large;
 pub(crate) mod plain;
 pub(crate) mod shelf;
 
@@ -26,6 +27,7 @@ use serde::{
 pub(crate) use self::shelf::encode_with;
 pub use self::{
     encoded::{Encoded, Held},
+    large::{LARGE_BUFFER, PrepareBuffer, prepare_large_buffers},
     shelf::Shelf,
 };
 

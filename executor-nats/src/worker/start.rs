@@ -1,6 +1,10 @@
 //! The start of a task: what comes is looked at, prepared where something has to be fetched, and handed to the pool.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    task::{Wake, Waker},
+    time::Duration,
+};
 
 use async_nats::Message;
 use executor_core::{
@@ -8,6 +12,7 @@ use executor_core::{
     Timeout,
 };
 use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     engine::{Engine, Report, now},
@@ -203,11 +208,14 @@ impl Engine {
         }
         match self.pool.relay(call, options) {
             Ok(future) => {
-                let (address, reporter) = (Arc::clone(&held.address), self.reporter.clone());
-                future.on_done(move |_| {
-                    // The engine is gone only if the worker is.
-                    let _unheard = reporter.send(Report::Done(address));
-                });
+                // Not a callback: pools of processes have those called on a thread for it, which is one wake-up more.
+                let done = Waker::from(Arc::new(Done {
+                    address: Arc::clone(&held.address),
+                    reporter: self.reporter.clone(),
+                }));
+                if !future.subscribe(&done) {
+                    done.wake();
+                }
                 held.stage = Stage::Runs(Arc::new(future));
                 self.held.insert(Arc::clone(&held.address), held);
                 true
@@ -224,6 +232,19 @@ impl Engine {
                 false
             }
         }
+    }
+}
+
+/// Reports the end of a task.
+struct Done {
+    address: Arc<str>,
+    reporter: UnboundedSender<Report>,
+}
+
+impl Wake for Done {
+    fn wake(self: Arc<Self>) {
+        // The engine is gone only if the worker is.
+        let _unheard = self.reporter.send(Report::Done(Arc::clone(&self.address)));
     }
 }
 

@@ -68,8 +68,9 @@ pub(super) fn drive(
         if wait_readable(&*driven.replies, interrupt.fd(), left).is_err() {
             break;
         }
-        let goes_on = shared.state().read_driven(&driven, &mut effects);
-        effects.carry_out(shared);
+        let mut state = shared.state();
+        let goes_on = state.read_driven(&driven, &mut effects);
+        effects.carry_out(shared, state);
         if !goes_on {
             break;
         }

@@ -1,9 +1,11 @@
 //! What is to be done once the pool's lock is let go: everything that may run the user's code or take
 //! long.
 
+use std::sync::MutexGuard;
+
 use executor_core::{Job, StartedJob, TaskError, codec::Encoded};
 
-use super::{Shared, chores::Chore};
+use super::{Shared, chores::Chore, state::State};
 use crate::WorkerStderr;
 
 /// Collected under the lock, and done without it.
@@ -35,9 +37,39 @@ impl Effects {
             && !self.is_quiet
     }
 
-    /// Does all of it; afterwards there is nothing to be done. Callbacks go to the pool's thread for
-    /// chores.
-    pub(crate) fn carry_out(&mut self, shared: &Shared) {
+    /// Lets go of the lock and does all of it; afterwards there is nothing to be done. Callbacks go to the pool's
+    /// thread for chores, and so does what has to run the user's code before it is settled.
+    pub(crate) fn carry_out(&mut self, shared: &Shared, state: MutexGuard<'_, State>) {
+        let settles = self.let_go(state);
+        for job in self.cancelled.drain(..) {
+            shared.chores.add(Chore::Cancel(job));
+        }
+        self.settle(shared, settles);
+    }
+
+    /// As [`carry_out`](Self::carry_out), on a thread of the user's: what is cancelled is cancelled when
+    /// this returns.
+    pub(crate) fn carry_out_here(&mut self, shared: &Shared, state: MutexGuard<'_, State>) {
+        let settles = self.let_go(state);
+        for job in self.cancelled.drain(..) {
+            job.cancel();
+        }
+        for (job, error) in self.failed.drain(..) {
+            // Cancelled meanwhile, or failed now: it is settled in both cases.
+            let _settled = job.fail(error);
+        }
+        self.settle(shared, settles);
+    }
+
+    /// The pool is not idle before what is settled here is settled. True if there is such.
+    fn let_go(&self, mut state: MutexGuard<'_, State>) -> bool {
+        let settles =
+            !(self.settled.is_empty() && self.failed.is_empty() && self.cancelled.is_empty());
+        state.settling += usize::from(settles);
+        settles
+    }
+
+    fn settle(&mut self, shared: &Shared, settles: bool) {
         for (job, result) in self.settled.drain(..) {
             if let Some(callbacks) = job.settle(result) {
                 shared.chores.add(Chore::Callbacks(callbacks));
@@ -58,24 +90,13 @@ impl Effects {
                 shared.chores.add(Chore::Callbacks(callbacks));
             }
         }
-        for job in self.cancelled.drain(..) {
-            shared.chores.add(Chore::Cancel(job));
+        if settles {
+            let mut state = shared.state();
+            state.settling -= 1;
+            self.is_quiet |= state.is_idle();
         }
         self.pass_stderr_on(shared);
         self.notify(shared);
-    }
-
-    /// As [`carry_out`](Self::carry_out), on a thread of the user's: what is cancelled is cancelled when
-    /// this returns.
-    pub(crate) fn carry_out_here(&mut self, shared: &Shared) {
-        for job in self.cancelled.drain(..) {
-            job.cancel();
-        }
-        for (job, error) in self.failed.drain(..) {
-            // Cancelled meanwhile, or failed now: it is settled in both cases.
-            let _settled = job.fail(error);
-        }
-        self.carry_out(shared);
     }
 
     fn pass_stderr_on(&mut self, shared: &Shared) {

@@ -317,8 +317,9 @@ impl Shared {
     pub(crate) fn shutdown(&self, mode: Shutdown) {
         let mut effects = Effects::default();
         self.is_closed.store(true, Ordering::Release);
-        self.state().close(mode, &mut effects);
-        effects.carry_out_here(self);
+        let mut state = self.state();
+        state.close(mode, &mut effects);
+        effects.carry_out_here(self, state);
         self.reactor.wake();
     }
 

@@ -99,8 +99,9 @@ pub(crate) fn run(shared: &Arc<Shared>) {
     if catch_unwind(AssertUnwindSafe(|| serve(shared))).is_err() {
         // A fault of this library. Whoever waits must not wait for ever.
         let mut effects = Effects::default();
-        shared.state().collapse(&mut effects);
-        effects.carry_out(shared);
+        let mut state = shared.state();
+        state.collapse(&mut effects);
+        effects.carry_out(shared, state);
         shared.end();
     }
 }
@@ -122,8 +123,7 @@ fn serve(shared: &Arc<Shared>) {
         state.top_up(now, &mut effects);
         let start = state.places_to_start(now);
         if state.is_over() {
-            drop(state);
-            effects.carry_out(shared);
+            effects.carry_out(shared, state);
             return shared.end();
         }
         if effects.is_empty() && start.is_empty() {
@@ -138,8 +138,7 @@ fn serve(shared: &Arc<Shared>) {
             shared.intake.wake_up();
             continue;
         }
-        drop(state);
-        effects.carry_out(shared);
+        effects.carry_out(shared, state);
         for index in start {
             start_worker(shared, index, &mut effects);
         }

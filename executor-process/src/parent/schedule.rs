@@ -15,7 +15,7 @@ use super::{
     effects::Effects,
     entry::Entry,
     state::{Phase, State},
-    worker::{Answer, Stage},
+    worker::{Answer, Stage, Worker},
 };
 use crate::wire::frame::Violation;
 
@@ -35,7 +35,15 @@ impl State {
             return;
         }
         let before = self.queue.len();
-        // Each gets one before any gets a second; then an even share at a time.
+        for index in 0..self.workers.len() {
+            self.pack(index, now, effects);
+        }
+        // Each gets what is worth waking it for, before any gets more; then an even share at a time.
+        for index in 0..self.workers.len() {
+            if self.is_idle_at(index) && self.send_next(index, now, effects) {
+                self.pack(index, now, effects);
+            }
+        }
         let mut share = 1;
         loop {
             let mut sent = false;
@@ -63,13 +71,30 @@ impl State {
         effects.is_quiet |= self.is_idle();
     }
 
+    fn is_idle_at(&self, index: usize) -> bool {
+        self.workers[index].as_ref().is_some_and(Worker::is_idle)
+    }
+
+    /// Sends a worker that has something to do as much as another would not be worth waking for.
+    fn pack(&mut self, index: usize, now: Instant, effects: &mut Effects) {
+        while let Some(entry) = self.queue.front()
+            && let Some(worker) = &self.workers[index]
+            && worker.is_as_quick(self.cost_of(entry))
+            && self.send_next(index, now, effects)
+        {}
+    }
+
+    fn cost_of(&self, entry: &Entry) -> u64 {
+        self.costs.get(entry.kind()).copied().unwrap_or(0)
+    }
+
     /// Sends the next task to this worker. False if there is none, or no room.
     fn send_next(&mut self, index: usize, now: Instant, effects: &mut Effects) -> bool {
         loop {
             let Some(entry) = self.queue.front() else {
                 return false;
             };
-            let cost = self.costs.get(entry.kind()).copied().unwrap_or(0);
+            let cost = self.cost_of(entry);
             let Some(worker) = self.workers.get_mut(index).and_then(Option::as_mut) else {
                 return false;
             };
@@ -100,13 +125,17 @@ impl State {
 
     /// Sends a task at once, if a worker has nothing to do. Gives it back if not.
     pub(crate) fn send_directly(&mut self, entry: Entry) -> Option<Entry> {
-        let cost = self.costs.get(entry.kind()).copied().unwrap_or(0);
-        let idle = self
-            .workers
-            .iter_mut()
-            .flatten()
-            .find(|worker| worker.is_idle() && worker.has_room(cost));
-        let Some(worker) = idle else {
+        let cost = self.cost_of(&entry);
+        let place = |is_fit: &dyn Fn(&Worker) -> bool| {
+            let fits = |worker: &Option<Worker>| {
+                let worker = worker.as_ref();
+                worker.is_some_and(|worker| is_fit(worker) && worker.has_room(cost))
+            };
+            self.workers.iter().position(fits)
+        };
+        let quick = |worker: &Worker| entry.job.start_by().is_none() && worker.is_as_quick(cost);
+        let place = place(&quick).or_else(|| place(&Worker::is_idle));
+        let Some(worker) = place.and_then(|place| self.workers[place].as_mut()) else {
             return Some(entry);
         };
         if entry.job.hand_over() {
@@ -187,10 +216,7 @@ impl State {
         index: usize,
         now: Instant,
         effects: &mut Effects,
-        read: impl FnOnce(
-            &mut super::worker::Worker,
-            &mut dyn FnMut(&mut super::worker::Worker, Answer),
-        ) -> Result<(), Violation>,
+        read: impl FnOnce(&mut Worker, &mut dyn FnMut(&mut Worker, Answer)) -> Result<(), Violation>,
     ) {
         let Some(mut worker) = self.workers.get_mut(index).and_then(Option::take) else {
             return;
@@ -207,13 +233,7 @@ impl State {
         self.workers[index] = Some(worker);
     }
 
-    fn heed(
-        &mut self,
-        worker: &mut super::worker::Worker,
-        answer: Answer,
-        now: Instant,
-        effects: &mut Effects,
-    ) {
+    fn heed(&mut self, worker: &mut Worker, answer: Answer, now: Instant, effects: &mut Effects) {
         worker.last_answer = now;
         match answer {
             Answer::Ready => {
@@ -354,7 +374,7 @@ impl State {
 }
 
 /// Writes what there is. A pipe that cannot be written belongs to a worker that is dying.
-pub(crate) fn flush(worker: &mut super::worker::Worker) {
+pub(crate) fn flush(worker: &mut Worker) {
     if let Err(error) = worker.link.flush()
         && worker.fault.is_none()
     {

@@ -46,6 +46,8 @@ pub(crate) struct State {
     /// How many waiters read answers, and may have some that they have not settled yet. They run no
     /// callbacks, so that none of them waits for the end of the pool.
     pub(crate) drivers: usize,
+    /// How many threads settle what they have read, without the lock.
+    pub(crate) settling: usize,
     /// All is over: no worker is left, none will be, every future is done and every callback called.
     pub(crate) has_ended: bool,
     pub(crate) settings: Arc<Settings>,
@@ -90,6 +92,7 @@ impl State {
             next_id: 0,
             room_wakers: Vec::new(),
             drivers: 0,
+            settling: 0,
             has_ended: false,
             settings,
             table,
@@ -125,6 +128,7 @@ impl State {
         self.queue.is_empty()
             && self.alive().all(|worker| worker.flights.is_empty())
             && self.intake.len() == 0
+            && self.settling == 0
     }
 
     pub(crate) fn stats(&self) -> Stats {

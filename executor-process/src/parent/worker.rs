@@ -182,6 +182,23 @@ impl Worker {
         soon || (ahead < 2 && cost <= LONG_NANOS)
     }
 
+    /// Whether a task that is thought to take `cost` nanoseconds is done here as soon as by a worker that has to be
+    /// woken, behind what this one has to do.
+    pub(crate) fn is_as_quick(&self, cost: u64) -> bool {
+        // Of what is unknown there are two at the most, see `has_room`.
+        let is_known = cost != 0
+            && self
+                .flights
+                .iter()
+                .take(2)
+                .all(|flight| flight.expected > 0);
+        let Some(first) = self.flights.front().filter(|_| is_known) else {
+            return false;
+        };
+        self.load.saturating_add(cost) <= WORTH_WAKING
+            && self.link.running_for(first).is_none_or(|ran| ran <= LATE)
+    }
+
     /// Puts a task into the pipe's buffer.
     pub(crate) fn send(&mut self, entry: Entry, expected: u64) {
         let seq = self.next_seq;
@@ -459,6 +476,12 @@ impl Worker {
 
 /// No worker sends more items of a chunk in one frame.
 const LONGEST_PART: usize = 1 << 20;
+
+/// To wake a worker takes the time of so many nanoseconds of work, of which its parent spends a part.
+const WORTH_WAKING: u64 = 20_000;
+
+/// A task of which a worker should have had several done by now.
+const LATE: Duration = Duration::from_micros(40);
 
 /// How long what is sent ahead may take together.
 const AHEAD_NANOS: u64 = 2_500_000;

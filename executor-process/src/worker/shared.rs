@@ -2,7 +2,10 @@
 
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
-use executor_core::{codec::Shelf, spin};
+use executor_core::{
+    codec::{self, Shelf},
+    spin,
+};
 
 use super::{Input, Output, Shared};
 use crate::{
@@ -22,6 +25,7 @@ const BATCH: usize = 32 * 1024;
 
 /// Takes the descriptors that the parent has sent, and serves.
 pub(super) fn serve() -> io::Result<()> {
+    codec::prepare_large_buffers(linux::ask_for_large_pages);
     let ends = WorkerEnds::take(page::LEN)?;
     let page = Arc::new(Page::new(ends.memory));
     let results = Results::of(&ends.results)?;

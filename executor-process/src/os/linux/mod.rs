@@ -7,7 +7,7 @@ mod process;
 
 pub(crate) use self::{
     descriptors::{Kit, WorkerEnds},
-    memory::{Arguments, Mapping},
+    memory::{Arguments, Mapping, ask_for_large_pages},
     poll::{Event, EventFd, Interest, Poller, wait_readable},
     process::{Process, become_worker, limit_memory, resident_bytes},
 };
