@@ -16,6 +16,9 @@ use crate::{Task, TaskError, context, panic};
 /// its items are slower than was thought, and should be shared out.
 const SPLIT_AFTER: Duration = Duration::from_millis(2);
 
+/// As [`SPLIT_AFTER`], in another process, where chunks are longer.
+pub(super) const SPLIT_AFTER_ELSEWHERE: Duration = Duration::from_millis(4);
+
 /// How many items may go by between two looks at the clock, which costs as much as a cheap item.
 const LOOK_EVERY: usize = 32;
 
@@ -69,7 +72,7 @@ pub(crate) struct Results<Item, Output> {
 /// When a chunk stops before its end.
 pub(super) struct Pace {
     start: Instant,
-    splits: bool,
+    splits_after: Option<Duration>,
     done: usize,
     look_at: usize,
 }
@@ -85,11 +88,11 @@ impl<Item, Output> ChunkOutput<Item, Output> {
 }
 
 impl Pace {
-    /// Begins now; `splits` says whether what is not begun may be given back.
-    pub(super) fn new(splits: bool) -> Self {
+    /// Begins now; `splits_after` says from when on what is not begun is given back, if it may be.
+    pub(super) fn new(splits_after: Option<Duration>) -> Self {
         Self {
             start: Instant::now(),
-            splits,
+            splits_after,
             done: 0,
             look_at: 1,
         }
@@ -104,7 +107,9 @@ impl Pace {
 
     fn look(&mut self) -> bool {
         self.look_at = self.done + self.done.min(LOOK_EVERY);
-        let late = self.splits && self.start.elapsed() >= SPLIT_AFTER;
+        let late = self
+            .splits_after
+            .is_some_and(|limit| self.start.elapsed() >= limit);
         late || context::stop_requested()
     }
 
@@ -180,7 +185,7 @@ impl<T: Task> Chunk<RunTask, T> {
         M: Fn(T) -> F,
         F: Future<Output = T::Output>,
     {
-        let mut pace = Pace::new(self.splits);
+        let mut pace = Pace::new(self.splits.then_some(SPLIT_AFTER));
         let mut done = Vec::with_capacity(self.items.len());
         let mut items = self.items.into_iter();
         for item in items.by_ref() {
@@ -213,7 +218,7 @@ impl<S: Step<Item>, Item: Send> Task for Chunk<S, Item> {
     type Output = ChunkOutput<Item, S::Output>;
 
     fn run(self) -> Self::Output {
-        let mut pace = Pace::new(self.splits);
+        let mut pace = Pace::new(self.splits.then_some(SPLIT_AFTER));
         let mut done = Vec::with_capacity(self.items.len());
         let mut items = self.items.into_iter();
         loop {

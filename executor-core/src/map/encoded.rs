@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use super::chunk::{Chunk, ChunkOutput, Pace, Results, RunTask};
+use super::chunk::{Chunk, ChunkOutput, Pace, Results, RunTask, SPLIT_AFTER_ELSEWHERE};
 use crate::{
     PortableTask, TaskError,
     codec::{
@@ -36,7 +36,7 @@ pub(crate) fn run<T: PortableTask>(body: &[u8], sink: &mut dyn Sink) -> Result<(
         return Err(CodecError::decoding::<T>(Part::Task, &"an empty chunk").into());
     };
     let mut tasks = Frames::new(tasks);
-    let mut pace = Pace::new(splits != 0);
+    let mut pace = Pace::new((splits != 0).then_some(SPLIT_AFTER_ELSEWHERE));
     loop {
         let mut start = 0;
         // Caught once for all items up to the next panic: that is free, once for each is not.

@@ -45,8 +45,8 @@ const CHUNKS_A_WORKER: usize = 3;
 /// - **Lazy.** The input is pulled on the thread that iterates, only as far as the window allows:
 ///   a few chunks for each worker, or [`window`](Self::window) items.
 /// - **In order**, unless [`unordered`](Self::unordered).
-/// - **In chunks.** Items start alone; cheap ones are packed until a chunk takes about a millisecond,
-///   fewer towards the end; slow ones stay alone. [`chunk`](Self::chunk) fixes the size.
+/// - **In chunks.** Items start alone; cheap ones are packed until a chunk takes about a millisecond (two in
+///   another process), fewer towards the end; slow ones stay alone. [`chunk`](Self::chunk) fixes the size.
 /// - **One failure is one `Err`.** It neither ends the iteration nor spoils its chunk.
 /// - **A panic of the input** comes up once, from `next`, after the results of all items before it;
 ///   then the iteration is over.

@@ -6,6 +6,10 @@ use std::time::Duration;
 /// process, some more to another) is nothing beside it, short enough to be shared out evenly.
 const TARGET_NANOS: f64 = 1e6;
 
+/// As [`TARGET_NANOS`], where a chunk goes to another process: its answer wakes the thread that reads it and then the
+/// one that waits for it, and each wake-up takes ten microseconds or more from a worker where there is no core to spare.
+const TARGET_NANOS_ELSEWHERE: f64 = 2e6;
+
 /// How fast chunks may grow: what is known of the last ones may be wrong for the next.
 const GROWTH: usize = 8;
 
@@ -60,16 +64,15 @@ impl Sizer {
         }
         let Some(cost) = self.cost else { return 1 };
         // The end is shared out: half of an even share, so that nobody is left with a large rest.
-        let (max, least) = if self.is_local {
-            (MAX, 1)
+        let cost = cost.max(0.5);
+        let (max, least, target) = if self.is_local {
+            (MAX, 1, TARGET_NANOS)
         } else {
-            (
-                MAX_ELSEWHERE,
-                (WORTH_SENDING_NANOS / cost.max(0.5)) as usize,
-            )
+            let least = (WORTH_SENDING_NANOS / cost) as usize;
+            (MAX_ELSEWHERE, least, TARGET_NANOS_ELSEWHERE)
         };
         let share = remaining.map_or(max, |remaining| remaining.div_ceil(2 * workers));
-        let target = (TARGET_NANOS / cost.max(0.5)) as usize;
+        let target = (target / cost) as usize;
         let size = target.min(self.last.saturating_mul(GROWTH)).clamp(1, max);
         size.min(share.max(least.max(1)))
     }

@@ -15,8 +15,12 @@
 
 use std::{
     cell::OnceCell,
+    io,
     os::fd::OwnedFd,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -52,7 +56,6 @@ pub(super) fn drive(
     let Some(interrupt) = interrupt_of_this_thread() else {
         return;
     };
-    interrupt.clear();
     let Some(driven) = shared.state().begin_drive(job, &interrupt) else {
         return;
     };
@@ -65,7 +68,7 @@ pub(super) fn drive(
         if is_done() || left.is_some_and(|left| left.is_zero()) {
             break;
         }
-        if wait_readable(&*driven.replies, interrupt.fd(), left).is_err() {
+        if wait_readable(&*driven.replies, interrupt.event.fd(), left).is_err() {
             break;
         }
         let mut state = shared.state();
@@ -90,7 +93,7 @@ impl State {
             .is_some_and(|worker| worker.driver.is_some())
     }
 
-    fn begin_drive(&mut self, job: JobKey, interrupt: &Arc<EventFd>) -> Option<Driven> {
+    fn begin_drive(&mut self, job: JobKey, interrupt: &Arc<Interrupt>) -> Option<Driven> {
         if !self.queue.is_empty() || self.busy() != 1 {
             // There is more to be seen to than one answer.
             return None;
@@ -104,6 +107,7 @@ impl State {
                 let is_only = worker.flights.len() == 1 && worker.place_of(job) == Some(0);
                 (is_only && worker.is_ready() && worker.driver.is_none()).then_some((index, worker))
             })?;
+        interrupt.clear();
         worker.watch(false);
         let Link::Shared(link) = &worker.link else {
             return None;
@@ -191,15 +195,42 @@ impl State {
     }
 }
 
+/// What wakes a driver. It is only used under the pool's lock, but for the waiting: so it is known without a system call
+/// whether there is something to be cleared, and as a rule there is not.
+pub(super) struct Interrupt {
+    event: EventFd,
+    is_set: AtomicBool,
+}
+
+impl Interrupt {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            event: EventFd::new()?,
+            is_set: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn notify(&self) {
+        self.event.notify();
+        self.is_set.store(true, Ordering::Relaxed);
+    }
+
+    fn clear(&self) {
+        if self.is_set.swap(false, Ordering::Relaxed) {
+            self.event.clear();
+        }
+    }
+}
+
 /// What wakes this thread while it drives; `None` if there can be no such thing.
-fn interrupt_of_this_thread() -> Option<Arc<EventFd>> {
+fn interrupt_of_this_thread() -> Option<Arc<Interrupt>> {
     thread_local! {
-        static INTERRUPT: OnceCell<Option<Arc<EventFd>>> = const { OnceCell::new() };
+        static INTERRUPT: OnceCell<Option<Arc<Interrupt>>> = const { OnceCell::new() };
     }
     INTERRUPT
         .try_with(|interrupt| {
             interrupt
-                .get_or_init(|| EventFd::new().ok().map(Arc::new))
+                .get_or_init(|| Interrupt::new().ok().map(Arc::new))
                 .clone()
         })
         .ok()

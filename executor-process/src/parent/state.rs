@@ -14,6 +14,7 @@ use super::{
     effects::Effects,
     entry::Entry,
     intake::Intake,
+    schedule::PATIENCE,
     worker::{Stage, Worker},
 };
 
@@ -158,7 +159,7 @@ impl State {
             note(Some(self.not_before.unwrap_or(now)));
         }
         if self.driven_until.is_some() {
-            note(now.checked_add(super::schedule::PATIENCE));
+            note(now.checked_add(PATIENCE));
         }
         for worker in self.alive() {
             match worker.stage {
@@ -167,8 +168,16 @@ impl State {
                 Stage::Ready | Stage::Retiring => {}
             }
             let is_full = worker.flights.is_empty() && !worker.can_be_sent_more();
-            if (worker.flights.len() > 1 && !worker.is_stuck) || is_full {
-                note(now.checked_add(super::schedule::PATIENCE));
+            if is_full {
+                note(now.checked_add(PATIENCE));
+            }
+            if let Some(first) = worker.flights.front()
+                && worker.flights.len() > 1
+                && !worker.is_stuck
+            {
+                // When its answer has had time to come; and then again and again.
+                let due = worker.last_answer + Duration::from_nanos(first.expected) + PATIENCE;
+                note(Some(if due > now { due } else { now + PATIENCE }));
             }
             if let Some(timeout) = worker.flights.front().and_then(|f| f.entry.timeout()) {
                 let ran = worker

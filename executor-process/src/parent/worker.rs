@@ -52,7 +52,7 @@ pub(crate) struct Worker {
     pub(crate) fault: Option<String>,
     /// Wakes the waiter that reads its answers, if one does.
     #[cfg(target_os = "linux")]
-    pub(crate) driver: Option<std::sync::Arc<crate::os::linux::EventFd>>,
+    pub(crate) driver: Option<std::sync::Arc<super::drive::Interrupt>>,
     /// The pool's thread watches for its answers. If not, a waiter does, or has done so a moment ago.
     pub(crate) is_watched: bool,
     /// The last task that it has told to stop, where it says so.
