@@ -105,6 +105,7 @@ impl Pace {
         self.done >= self.look_at && self.look()
     }
 
+    #[inline(never)]
     fn look(&mut self) -> bool {
         self.look_at = self.done + self.done.min(LOOK_EVERY);
         let late = self
