@@ -1,10 +1,11 @@
 //! Waiting for a change of the pool's state.
 
+#[cfg(loom)]
+use loom::sync::{Condvar, MutexGuard, atomic::AtomicUsize};
+#[cfg(not(loom))]
+use std::sync::{Condvar, MutexGuard, atomic::AtomicUsize};
 use std::{
-    sync::{
-        Condvar, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -50,5 +51,54 @@ impl Condition {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.changed.notify_all();
         }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_models {
+    //! What the pool does with it: the change is made under the lock, and told of without it.
+
+    use loom::{
+        sync::{Arc, Mutex},
+        thread,
+    };
+
+    use super::Condition;
+
+    #[derive(Default)]
+    struct Shared {
+        places: Mutex<u32>,
+        room: Condition,
+    }
+
+    fn take_a_place(shared: &Shared) {
+        let mut places = shared.places.lock().unwrap();
+        while *places == 0 {
+            places = shared.room.wait(places, None).ok().unwrap();
+        }
+        *places -= 1;
+    }
+
+    fn add_a_place(shared: &Shared) {
+        *shared.places.lock().unwrap() += 1;
+        shared.room.notify_all();
+    }
+
+    #[test]
+    fn nobody_sleeps_through_a_change() {
+        loom::model(|| {
+            let shared = Arc::new(Shared::default());
+            let waiters: Vec<_> = (0..2)
+                .map(|_| {
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || take_a_place(&shared))
+                })
+                .collect();
+            add_a_place(&shared);
+            add_a_place(&shared);
+            for waiter in waiters {
+                waiter.join().unwrap();
+            }
+        });
     }
 }

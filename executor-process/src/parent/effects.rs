@@ -1,11 +1,9 @@
 //! What is to be done once the pool's lock is let go: everything that may run the user's code or take
 //! long.
 
-use std::sync::MutexGuard;
-
 use executor_core::{Job, StartedJob, TaskError, codec::Encoded};
 
-use super::{Shared, chores::Chore, state::State};
+use super::{MutexGuard, Shared, chores::Chore, state::State};
 use crate::WorkerStderr;
 
 /// Collected under the lock, and done without it.
