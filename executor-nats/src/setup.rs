@@ -6,7 +6,7 @@ use async_nats::{
     HeaderMap,
     jetstream::{
         consumer::{AckPolicy, pull},
-        context::{GetStreamError, GetStreamErrorKind},
+        context::{ConsumerInfoErrorKind, GetStreamError, GetStreamErrorKind},
         object_store,
         stream::{Config, DiscardPolicy, RetentionPolicy},
     },
@@ -151,7 +151,10 @@ async fn consumer(common: &Common, link: &Link) -> Result<(), ConnectError> {
     };
     let info = match stream.consumer_info(&name).await {
         Ok(info) => info,
-        // Absent, or not to be looked at: then making it fails, too.
+        Err(error) if error.kind() == ConsumerInfoErrorKind::TimedOut => {
+            return Err(link.explain(&format!("the consumer `{name}` cannot be looked at"), error));
+        }
+        // There is none.
         Err(_) => {
             let made = stream.create_consumer(wanted.clone()).await;
             let made = made.map_err(|error| link.explain(&what, error))?;
