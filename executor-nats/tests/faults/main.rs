@@ -15,6 +15,8 @@ mod authority;
 #[cfg(target_os = "linux")]
 mod hosts;
 #[cfg(target_os = "linux")]
+mod kills;
+#[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
 mod refusals;
@@ -27,6 +29,8 @@ mod rights;
 mod server;
 #[cfg(target_os = "linux")]
 mod servers;
+#[cfg(target_os = "linux")]
+mod starts;
 #[cfg(target_os = "linux")]
 mod support;
 #[cfg(target_os = "linux")]
@@ -51,6 +55,8 @@ fn main() -> std::process::ExitCode {
     arguments.test_threads.get_or_insert(2);
     let mut trials = Vec::new();
     workers::add_to(&mut trials);
+    kills::add_to(&mut trials);
+    starts::add_to(&mut trials);
     servers::add_to(&mut trials);
     limits::add_to(&mut trials);
     rights::add_to(&mut trials);
