@@ -64,7 +64,7 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
         let started = |attempt: usize| {
             eventually("the task runs", || tally.all().len() == attempt);
         };
-        let task = hold::task(tally.clone(), 1, bench.gate("started"), never.clone());
+        let task = hold::task(tally.clone(), 1, bench.gate("started"), never);
         let future = executor.submit(task).unwrap();
         for attempt in 1..=3 {
             let worker = builder(bench).start().unwrap();
@@ -109,7 +109,7 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
         check_serves(&executor);
         let tally = bench.tally("runs");
         let (started, never) = (bench.gate("started"), bench.gate("never"));
-        let task = hold::task(tally.clone(), 1, started.clone(), never);
+        let task = hold::task(tally, 1, started.clone(), never);
         let future = executor.submit(task).unwrap();
         started.wait();
         bench.server.kill();

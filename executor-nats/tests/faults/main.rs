@@ -13,6 +13,8 @@
 #[path = "../support/authority.rs"]
 mod authority;
 #[cfg(target_os = "linux")]
+mod clusters;
+#[cfg(target_os = "linux")]
 mod hosts;
 #[cfg(target_os = "linux")]
 mod kills;
@@ -62,6 +64,7 @@ fn main() -> std::process::ExitCode {
     rights::add_to(&mut trials);
     results::add_to(&mut trials);
     refusals::add_to(&mut trials);
+    clusters::add_to(&mut trials);
     hosts::add_to(&mut trials);
     libtest_mimic::run(&arguments, trials).exit_code()
 }
