@@ -29,6 +29,8 @@ pub(crate) async fn set_up(common: &Common, link: &Link) -> Result<(), ConnectEr
         num_replicas: common.replicas,
         discard: DiscardPolicy::New,
         max_bytes,
+        // As servers say it back: no limit.
+        max_messages_per_subject: -1,
         ..Config::default()
     };
     let tasks = Config {
@@ -56,6 +58,7 @@ pub(crate) async fn set_up(common: &Common, link: &Link) -> Result<(), ConnectEr
         max_messages_per_subject: 1,
         allow_direct: true,
         max_age: DAY,
+        max_bytes: -1,
         num_replicas: common.replicas,
         ..Config::default()
     };
