@@ -27,6 +27,8 @@ mod results;
 #[cfg(target_os = "linux")]
 mod rights;
 #[cfg(target_os = "linux")]
+mod rights_each;
+#[cfg(target_os = "linux")]
 #[path = "../support/server.rs"]
 mod server;
 #[cfg(target_os = "linux")]
@@ -62,6 +64,7 @@ fn main() -> std::process::ExitCode {
     servers::add_to(&mut trials);
     limits::add_to(&mut trials);
     rights::add_to(&mut trials);
+    rights_each::add_to(&mut trials);
     results::add_to(&mut trials);
     refusals::add_to(&mut trials);
     clusters::add_to(&mut trials);

@@ -7,6 +7,7 @@ pub(crate) mod guard;
 #[path = "../../../../executor-process/tests/faults/support/latch.rs"]
 pub(crate) mod latch;
 pub(crate) mod line;
+pub(crate) mod pair;
 pub(crate) mod raw;
 pub(crate) mod roles;
 pub(crate) mod tasks;
