@@ -56,9 +56,11 @@ impl Engine {
         self.drain().await;
         if *self.ending.borrow() == Ending::Kills && self.leaving.killed_by.is_none() {
             self.leaving.killed_by = Some(Instant::now() + PATIENCE);
-            let pool = Arc::clone(&self.pool);
+            let (pool, has_tasks) = (Arc::clone(&self.pool), !self.held.is_empty());
             tokio::task::spawn_blocking(move || {
-                if let Err(error) = pool.shutdown(Shutdown::Kill) {
+                if let Err(error) = pool.shutdown(Shutdown::Kill)
+                    && has_tasks
+                {
                     tracing::warn!(%error, "what runs is waited for");
                 }
             });

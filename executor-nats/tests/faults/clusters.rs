@@ -62,6 +62,13 @@ fn each_server_may_go(bench: &mut Bench) {
     let _workers = [4, 4].map(|slots| WorkerProcess::start_with(&urls, slots, &variables));
     check_serves(&executor);
 
+    let tried = Raw::connect_as("admin", "admin-secret", &nodes[0].url());
+    let stored = tried.stored_in("exec_RESULTS", "exec.r.~");
+    assert_eq!(
+        stored, 0,
+        "what a worker tries at its start changes nothing"
+    );
+
     let leader = |seen_by: &Node| {
         let raw = Raw::connect_as("admin", "admin-secret", &seen_by.url());
         let cluster = raw.cluster_of("exec_TASKS");
