@@ -5,8 +5,9 @@ use executor_core::{TaskError, TaskErrorKind};
 use tokio::{io::AsyncReadExt as _, time::Instant};
 
 use crate::{
-    connect::{Common, Refusals},
+    connect::{Common, PATIENCE},
     names::{self, Names},
+    refusals::Refusals,
     setup,
     wire::BlobRef,
 };
@@ -97,10 +98,18 @@ impl Blobs {
         }
         let mut body = Vec::with_capacity(usize::try_from(blob.size).unwrap_or(0));
         // The client compares the digest at the end.
-        object
-            .read_to_end(&mut body)
-            .await
-            .map_err(|error| lost(error.to_string()))?;
+        loop {
+            match tokio::time::timeout(PATIENCE, object.read_buf(&mut body)).await {
+                Ok(Ok(0)) => break,
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(lost(error.to_string())),
+                // Without the right to say so to the server nothing more comes; if the server is away it goes on later.
+                Err(_) if self.refusals.since(Some(began)).is_some() => {
+                    return Err(lost(format!("only {} bytes have come", body.len())));
+                }
+                Err(_) => {}
+            }
+        }
         if body.len() as u64 != blob.size {
             return Err(lost(format!("only {} bytes are there", body.len())));
         }

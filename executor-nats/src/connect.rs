@@ -1,11 +1,6 @@
 //! The way to the server: settings that executors and workers share, the first connection, and what is wrong with it.
 
-use std::{
-    fmt,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use async_nats::{ConnectErrorKind as Nats, ConnectOptions, Event, ServerError, jetstream};
 use tokio::{
@@ -14,31 +9,10 @@ use tokio::{
 };
 
 use crate::{
-    ConnectError, ConnectErrorKind,
+    ConnectError, ConnectErrorKind, Credentials, Tls,
     names::{self, Names},
+    refusals::Refusals,
 };
-
-/// How a client shows who it is.
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum Credentials {
-    /// A user and a password.
-    Password(String, String),
-    /// A token.
-    Token(String),
-    /// The seed of an nkey, which begins with `S`.
-    Nkey(String),
-    /// A file with a JWT and its key, as `nsc` makes them.
-    File(PathBuf),
-}
-
-/// Whom a client trusts, and its own certificate.
-#[derive(Debug, Clone, Default)]
-#[must_use]
-pub struct Tls {
-    authority: Option<PathBuf>,
-    certificate: Option<(PathBuf, PathBuf)>,
-}
 
 /// What executors and workers are both told.
 #[derive(Debug, Clone)]
@@ -67,29 +41,6 @@ pub(crate) struct Link {
     pub(crate) refusals: Refusals,
 }
 
-/// The last refusal that the server told of. A missing right shows as a timeout, and here.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Refusals(Arc<Mutex<Option<(Instant, String)>>>);
-
-impl Tls {
-    /// The authorities that the operating system trusts.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Trusts the authority in this PEM file, too.
-    pub fn authority(mut self, file: impl Into<PathBuf>) -> Self {
-        self.authority = Some(file.into());
-        self
-    }
-
-    /// Shows the certificate in this PEM file, with the key in that one.
-    pub fn certificate(mut self, file: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        self.certificate = Some((file.into(), key.into()));
-        self
-    }
-}
-
 impl Common {
     pub(crate) fn new() -> Self {
         Self {
@@ -107,6 +58,11 @@ impl Common {
             replicas: 1,
             connect_timeout: Duration::from_secs(8),
         }
+    }
+
+    /// Those of the servers of a cluster, of which any one will do.
+    fn urls(&self) -> impl Iterator<Item = &str> {
+        self.url.split(',').map(str::trim)
     }
 
     pub(crate) fn user(&self) -> String {
@@ -132,11 +88,11 @@ impl Common {
                 ));
             }
         }
-        let host = self
-            .url
-            .rsplit_once("://")
-            .map_or(&*self.url, |(_, host)| host);
-        if host.is_empty() {
+        let host = |url: &str| {
+            url.rsplit_once("://")
+                .map_or(url.len(), |(_, host)| host.len())
+        };
+        if self.urls().any(|url| host(url) == 0) {
             return Err(ConnectError::new(
                 ConnectErrorKind::Invalid,
                 format!(
@@ -176,7 +132,8 @@ impl Common {
             });
             let left = deadline.saturating_duration_since(Instant::now());
             let connecting = options.connection_timeout(left.min(Duration::from_secs(5)));
-            match tokio::time::timeout(left, connecting.connect(&self.url)).await {
+            let urls: Vec<&str> = self.urls().collect();
+            match tokio::time::timeout(left, connecting.connect(&urls[..])).await {
                 Ok(Ok(client)) => {
                     // The first `Connected` is ours: later ones mean that the connection was lost.
                     let first = async {
@@ -250,9 +207,6 @@ impl Common {
     }
 
     async fn options(&self, name: &str) -> Result<ConnectOptions, ConnectError> {
-        let invalid = |what: String, error: std::io::Error| {
-            ConnectError::new(ConnectErrorKind::Invalid, what).because(error)
-        };
         let mut options = ConnectOptions::new()
             .name(name)
             .subscription_capacity(1 << 18)
@@ -264,35 +218,11 @@ impl Common {
             .reconnect_delay_callback(|attempts| {
                 Duration::from_millis((attempts as u64 * 20).min(500))
             });
-        options = match self.credentials.clone() {
-            None => options,
-            Some(Credentials::Password(user, password)) => {
-                options.user_and_password(user, password)
-            }
-            Some(Credentials::Token(token)) => options.token(token),
-            Some(Credentials::Nkey(seed)) => options.nkey(seed),
-            Some(Credentials::File(file)) => {
-                options.credentials_file(&file).await.map_err(|error| {
-                    let file = file.display();
-                    invalid(format!("the credentials in `{file}` cannot be read"), error)
-                })?
-            }
-        };
+        if let Some(credentials) = self.credentials.clone() {
+            options = credentials.show(options).await?;
+        }
         if let Some(tls) = &self.tls {
-            options = options.require_tls(true);
-            let certificate = tls.certificate.iter().flat_map(|(file, key)| [file, key]);
-            for file in tls.authority.iter().chain(certificate) {
-                std::fs::metadata(file).map_err(|error| {
-                    let file = file.display();
-                    invalid(format!("`{file}` of TLS cannot be read"), error)
-                })?;
-            }
-            if let Some(file) = &tls.authority {
-                options = options.add_root_certificates(file.clone());
-            }
-            if let Some((file, key)) = &tls.certificate {
-                options = options.add_client_certificate(file.clone(), key.clone());
-            }
+            options = tls.demand(options)?;
         }
         Ok(options)
     }
@@ -338,55 +268,6 @@ impl Common {
     }
 }
 
-impl Link {
-    /// What a failed request means: a missing right shows as a timeout, and as an event before.
-    pub(crate) fn explain(
-        &self,
-        what: &str,
-        error: impl std::error::Error + Send + Sync + 'static,
-    ) -> ConnectError {
-        let text = error.to_string();
-        if let Some(refusal) = self.refusals.since(None) {
-            return ConnectError::new(ConnectErrorKind::Permission, format!("{what}: {refusal}"));
-        }
-        let kind = if text.contains("10076") || text.contains("10039") || text.contains("10035") {
-            ConnectErrorKind::NoJetStream
-        } else {
-            ConnectErrorKind::Server
-        };
-        ConnectError::new(kind, what).because(error)
-    }
-}
-
-impl Refusals {
-    fn note(&self, text: &str) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some((Instant::now(), text.to_owned()));
-    }
-
-    /// What the server has refused since then, and what to do.
-    pub(crate) fn since(&self, then: Option<Instant>) -> Option<String> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, text) = last.as_ref()?;
-        let is_since = then.is_none_or(|then| *at >= then);
-        is_since.then(|| format!("the server says `{text}`: give this user that right"))
-    }
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Password(user, _) => f
-                .debug_tuple("Password")
-                .field(user)
-                .finish_non_exhaustive(),
-            Self::Token(_) => f.debug_tuple("Token").finish_non_exhaustive(),
-            Self::Nkey(_) => f.debug_tuple("Nkey").finish_non_exhaustive(),
-            Self::File(file) => f.debug_tuple("File").field(file).finish(),
-        }
-    }
-}
-
 /// How long a single answer of the server may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -411,11 +292,5 @@ mod tests {
         assert!(is_old("2.12.5"));
         assert!(!is_old("2.12.6"));
         assert!(!is_old("2.15.1-beta"));
-    }
-
-    #[test]
-    fn secrets_are_not_printed() {
-        let shown = format!("{:?}", Credentials::Password("me".into(), "secret".into()));
-        assert!(shown.contains("me") && !shown.contains("secret"), "{shown}");
     }
 }

@@ -56,11 +56,13 @@
 mod attached;
 mod blobs;
 mod connect;
+mod credentials;
 mod error;
 mod executor;
 mod names;
 mod presence;
 mod publish;
+mod refusals;
 mod setup;
 mod status;
 mod submitter;
@@ -73,7 +75,7 @@ pub mod guide {}
 
 pub use self::{
     attached::Attached,
-    connect::{Credentials, Tls},
+    credentials::{Credentials, Tls},
     error::{AttachError, AttachErrorKind, ConnectError, ConnectErrorKind},
     executor::{NatsBuilder, NatsExecutor},
     status::{QueueStatus, Rates, Status, WorkerStatus},

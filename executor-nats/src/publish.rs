@@ -48,34 +48,24 @@ pub(crate) fn read_answer(message: &Message) -> Answer {
 }
 
 /// The tombstone of a task or of its session, if there is one.
-pub(crate) async fn tombstone_of(client: &Client, blobs: &Blobs, address: &str) -> Option<Level> {
+pub(crate) async fn tombstone_of(
+    client: &Client,
+    blobs: &Blobs,
+    address: &str,
+) -> Result<Option<Level>, String> {
     let session = address
         .rsplit_once('.')
         .map_or(address, |(session, _)| session);
-    let names = &blobs.names;
+    let (names, domain) = (&blobs.names, blobs.common.domain.as_deref());
     for address in [address, &format!("{session}.all")] {
         let subject = names.of('c', address);
-        match last(
-            client,
-            &names.cancels(),
-            &subject,
-            blobs.common.domain.as_deref(),
-        )
-        .await
-        {
-            Ok(Some(found)) => {
-                if let Some(level) = wire::read_note(&found.payload) {
-                    return Some(level);
-                }
-            }
-            Ok(None) => {}
-            Err(error) => tracing::warn!(
-                %error, subject,
-                "whether a task is cancelled cannot be looked up: does this user have the right to get from the stream?"
-            ),
+        let found = last(client, &names.cancels(), &subject, domain).await;
+        let found = found.map_err(|error| format!("`{subject}`: {error}"))?;
+        if let Some(level) = found.and_then(|found| wire::read_note(&found.payload)) {
+            return Ok(Some(level));
         }
     }
-    None
+    Ok(None)
 }
 
 /// The last message of a subject.
@@ -146,10 +136,7 @@ async fn ask(
     what: &str,
     payload: Bytes,
 ) -> Result<Value, String> {
-    let subject = match domain {
-        Some(domain) => format!("$JS.{domain}.API.{what}"),
-        None => format!("$JS.API.{what}"),
-    };
+    let subject = format!("{}.{what}", api(domain));
     let asking = client.request(subject, payload);
     let answer = match tokio::time::timeout(PATIENCE, asking).await {
         Ok(Ok(answer)) => answer,
@@ -164,8 +151,13 @@ async fn ask(
 }
 
 pub(crate) fn direct_get(stream: &str, subject: &str, domain: Option<&str>) -> String {
+    format!("{}.DIRECT.GET.{stream}.{subject}", api(domain))
+}
+
+/// What subjects of JetStream begin with.
+pub(crate) fn api(domain: Option<&str>) -> String {
     match domain {
-        Some(domain) => format!("$JS.{domain}.API.DIRECT.GET.{stream}.{subject}"),
-        None => format!("$JS.API.DIRECT.GET.{stream}.{subject}"),
+        Some(domain) => format!("$JS.{domain}.API"),
+        None => "$JS.API".to_owned(),
     }
 }

@@ -6,7 +6,7 @@ use async_nats::{
     HeaderMap,
     jetstream::{
         consumer::{AckPolicy, pull},
-        context::{GetStreamError, GetStreamErrorKind},
+        context::{ConsumerInfoErrorKind, GetStreamError, GetStreamErrorKind},
         object_store,
         stream::{Config, DiscardPolicy, RetentionPolicy},
     },
@@ -29,6 +29,8 @@ pub(crate) async fn set_up(common: &Common, link: &Link) -> Result<(), ConnectEr
         num_replicas: common.replicas,
         discard: DiscardPolicy::New,
         max_bytes,
+        // As servers say it back: no limit.
+        max_messages_per_subject: -1,
         ..Config::default()
     };
     let tasks = Config {
@@ -56,6 +58,7 @@ pub(crate) async fn set_up(common: &Common, link: &Link) -> Result<(), ConnectEr
         max_messages_per_subject: 1,
         allow_direct: true,
         max_age: DAY,
+        max_bytes: -1,
         num_replicas: common.replicas,
         ..Config::default()
     };
@@ -151,7 +154,10 @@ async fn consumer(common: &Common, link: &Link) -> Result<(), ConnectError> {
     };
     let info = match stream.consumer_info(&name).await {
         Ok(info) => info,
-        // Absent, or not to be looked at: then making it fails, too.
+        Err(error) if error.kind() == ConsumerInfoErrorKind::TimedOut => {
+            return Err(link.explain(&format!("the consumer `{name}` cannot be looked at"), error));
+        }
+        // There is none.
         Err(_) => {
             let made = stream.create_consumer(wanted.clone()).await;
             let made = made.map_err(|error| link.explain(&what, error))?;

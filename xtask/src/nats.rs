@@ -62,6 +62,11 @@ impl Server {
 
     /// One on a port of its own, which ends with the value.
     pub(crate) fn start(&self) -> Outcome<Running> {
+        self.start_with(&["-js".to_owned()])
+    }
+
+    /// The same with these options, of which those for folders and ports may be overruled.
+    pub(crate) fn start_with(&self, options: &[String]) -> Outcome<Running> {
         let folder = Metadata::load()?
             .target_for("nats-server")
             .join(format!("run-{}", process::id()));
@@ -69,7 +74,8 @@ impl Server {
         fs::create_dir_all(&folder).map_err(|error| cannot(error.to_string()))?;
         let child = self
             .command()
-            .args(["-a", "127.0.0.1", "-p", "-1", "-js"])
+            .args(options)
+            .args(["-a", "127.0.0.1", "-p", "-1"])
             .args([OsStr::new("-sd"), folder.as_os_str()])
             .args([OsStr::new("--ports_file_dir"), folder.as_os_str()])
             .command()

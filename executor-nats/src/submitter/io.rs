@@ -19,7 +19,7 @@ use crate::{
     connect::Link,
     names,
     presence::Seen,
-    setup,
+    publish, setup,
     wire::{self, Outcome, Presence},
     worker::{refused, runtime},
 };
@@ -109,6 +109,7 @@ impl Io {
         let session = &shared.settings.session;
         let link = common.connect(&format!("executor {session}")).await?;
         setup::set_up(common, &link).await?;
+        let began = Instant::now();
         let inbox = link.client.new_inbox();
         let subscribe = async |subject: String| {
             let subscribed = link.client.subscribe(subject.clone()).await;
@@ -120,8 +121,8 @@ impl Io {
         let results = subscribe(link.names.of('r', &of_session)).await?;
         let notices = subscribe(link.names.of('s', &of_session)).await?;
         let presence = subscribe(link.names.all('w')).await?;
-        let flushed = link.client.flush().await;
-        flushed.map_err(|error| link.explain("the server does not answer", error))?;
+        // What else it lacks fails a task, or a cancel, and nothing that was not asked for.
+        link.try_rights(common, began.into(), Vec::new()).await?;
         let (reporter, bodies) = unbounded_channel();
         Ok(Self {
             blobs: Blobs {
@@ -270,9 +271,12 @@ impl Io {
                 self.next_sync += 1;
                 self.syncs.insert(number, reply);
                 let back = format!("{}.y.{number}", self.inbox);
-                // Any answer of the server will do; this one every user has a right to.
+                // Any answer of the server will do: this one is soon there, and a right to it is needed all the same.
+                let nobody = self.link.names.of('r', &self.shared.address(0));
+                let domain = self.shared.settings.common.domain.as_deref();
+                let get = publish::direct_get(&self.link.names.results(), &nobody, domain);
                 let client = &self.link.client;
-                let asking = client.publish_with_reply("$JS.API.INFO", back, Bytes::new());
+                let asking = client.publish_with_reply(get, back, Bytes::new());
                 if self.lost_since.is_some()
                     || !matches!(tokio::time::timeout(TICK, asking).await, Ok(Ok(())))
                 {

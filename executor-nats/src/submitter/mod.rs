@@ -3,8 +3,10 @@
 mod attach;
 mod callbacks;
 mod cancel;
+mod ending;
 mod io;
 mod publish;
+mod remote;
 mod results;
 mod state;
 
@@ -21,15 +23,12 @@ use std::{
 };
 
 use executor_core::{
-    Admission, Home, Job, JobKey, JoinError, Reason, Registry, Rejected, Remote, RemoteHome,
-    Revoked, Shutdown, Stats, StopLevel, TaskError, TaskErrorKind, Unsupported, context,
+    Admission, Home, Job, Reason, Registry, Rejected, Remote, RemoteHome, Revoked, Shutdown, Stats,
+    TaskError, context,
 };
 use tokio::sync::{Notify, mpsc::UnboundedSender};
 
-use self::{
-    callbacks::Caller,
-    state::{Held, State},
-};
+use self::{callbacks::Caller, state::State};
 use crate::{
     connect::Common,
     wire::{self, Level, TaskHead},
@@ -249,94 +248,6 @@ impl Shared {
         self.quiet.notify_all();
     }
 
-    pub(crate) fn shutdown(&self, mode: Shutdown) {
-        {
-            let mut state = self.state();
-            if state.shutdown >= Some(mode) {
-                return;
-            }
-            state.shutdown = Some(mode);
-        }
-        if mode == Shutdown::Drain || self.is_own_thread() {
-            self.wake.notify_one();
-            self.announce();
-            return;
-        }
-        let waiting: Vec<Job> = {
-            let mut state = self.state();
-            let waiting = std::mem::take(&mut state.waiting);
-            let held = waiting
-                .into_iter()
-                .filter_map(|number| state.remove(number));
-            let jobs = held.filter_map(|held| match held {
-                Held::Pending(job) => Some(job),
-                Held::Running(_) => None,
-            });
-            let jobs: Vec<Job> = jobs.collect();
-            state.figures.cancelled += jobs.len() as u64;
-            jobs
-        };
-        for job in waiting {
-            job.cancel();
-        }
-        let (reply, answer) = mpsc::sync_channel(1);
-        // The thread of the connection is gone only if all is over. It answers in a bounded time: what is cancelled is so when
-        // this returns.
-        if self.orders.send(Order::End(mode, reply)).is_ok() {
-            let jobs = answer.recv().unwrap_or_default();
-            self.state().figures.cancelled += jobs.len() as u64;
-            for job in jobs {
-                job.cancel();
-            }
-        }
-        self.announce();
-    }
-
-    pub(crate) fn join(&self, deadline: Option<Instant>) -> Result<(), JoinError> {
-        if context::calls_callbacks_for(self.home()) {
-            return Err(JoinError::would_deadlock());
-        }
-        if !self.watch(deadline, |state| state.has_ended) {
-            return Err(JoinError::still_running(self.state().tasks.len().max(1)));
-        }
-        self.join_thread();
-        Ok(())
-    }
-
-    /// Waits for the thread of the connection, unless that is the caller.
-    pub(crate) fn join_thread(&self) {
-        let thread = lock(&self.thread).take();
-        if let Some(thread) = thread
-            && thread.thread().id() != std::thread::current().id()
-        {
-            let joined = thread.join();
-            debug_assert!(
-                joined.is_ok(),
-                "the thread of the connection does not panic"
-            );
-        }
-    }
-
-    pub(crate) fn wait_idle(&self, timeout: Option<Duration>) -> bool {
-        if context::calls_callbacks_for(self.home()) {
-            return false;
-        }
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        self.watch(deadline, |state| state.tasks.is_empty() || state.has_ended)
-    }
-
-    fn watch(&self, deadline: Option<Instant>, reached: impl Fn(&State) -> bool) -> bool {
-        let mut state = self.state();
-        while !reached(&state) {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return false;
-            }
-            state = sleep(&self.quiet, state, left);
-        }
-        true
-    }
-
     /// Reads what workers have said so far of the tasks that they start. Takes one round trip, if there is a task that
     /// may have started.
     fn catch_up(&self) {
@@ -356,23 +267,6 @@ impl Shared {
         self.state().stats(self.workers())
     }
 
-    /// Fails everything; nothing is accepted any more.
-    pub(crate) fn give_up(&self, cause: &str) {
-        let cause: Arc<str> = cause.into();
-        let numbers: Vec<u64> = {
-            let mut state = self.state();
-            state.broken = Some(Arc::clone(&cause));
-            state.tasks.keys().copied().collect()
-        };
-        for number in numbers {
-            self.fail(number, || {
-                TaskError::new(TaskErrorKind::Broken(cause.to_string()))
-            });
-        }
-        self.wake.notify_one();
-        self.announce();
-    }
-
     /// Fails a task, whatever has become of it.
     fn fail(&self, number: u64, error: impl FnOnce() -> TaskError) {
         let callbacks = {
@@ -388,75 +282,6 @@ impl Shared {
         let own = lock(&self.thread);
         own.as_ref()
             .is_some_and(|thread| thread.thread().id() == std::thread::current().id())
-    }
-}
-
-impl Remote for Shared {
-    fn has_started(&self, job: JobKey) -> bool {
-        self.catch_up();
-        let state = self.state();
-        let entry = state
-            .number_of(job)
-            .and_then(|number| state.tasks.get(&number));
-        entry.is_some_and(|entry| matches!(entry.job, Held::Running(_)))
-    }
-
-    fn revoke(&self, job: JobKey) -> Revoked {
-        let number = {
-            let state = self.state();
-            let Some(number) = state.number_of(job) else {
-                return Revoked::NotHere;
-            };
-            if matches!(state.tasks.get(&number), Some(entry) if matches!(entry.job, Held::Running(_)))
-            {
-                return Revoked::Started;
-            }
-            number
-        };
-        if self.is_own_thread() {
-            // A drop of the user's, in the middle of our own work: there is nobody to ask.
-            return Revoked::Started;
-        }
-        let (reply, answer) = mpsc::sync_channel(1);
-        if self.orders.send(Order::Cancel(number, reply)).is_err() {
-            return Revoked::NotHere;
-        }
-        // The thread of the connection answers in a bounded time, and drops the order when it ends.
-        let (revoked, job) = answer.recv().unwrap_or((Revoked::NotHere, None));
-        if let Some(job) = job {
-            self.state().figures.cancelled += 1;
-            job.cancel();
-            self.announce();
-        }
-        revoked
-    }
-
-    fn stop(
-        &self,
-        job: JobKey,
-        level: StopLevel,
-        cancel: &dyn Fn() -> bool,
-    ) -> Result<(), Unsupported> {
-        if cancel() || self.is_own_thread() {
-            return Ok(());
-        }
-        let Some(number) = self.state().number_of(job) else {
-            return Ok(());
-        };
-        let level = match level {
-            StopLevel::Kill => Level::Kill,
-            _ => Level::Signal,
-        };
-        let (reply, answer) = mpsc::sync_channel(1);
-        if self.orders.send(Order::Stop(number, level, reply)).is_ok() {
-            // As above; whoever ended meanwhile needs no stop.
-            let _ended = answer.recv();
-        }
-        Ok(())
-    }
-
-    fn can_stop(&self, _level: StopLevel) -> Result<(), Unsupported> {
-        Ok(())
     }
 }
 

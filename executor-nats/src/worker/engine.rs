@@ -31,13 +31,16 @@ use tokio::{
 use super::{
     Ending,
     held::{Finishing, Held},
+    leave::Leaving,
     pull::{Asked, EXPIRES},
+    start::{NOT_HERE, TOGETHER},
 };
 use crate::{
     ConnectError,
     blobs::Blobs,
-    connect::{Common, Link},
+    connect::{Common, Link, PATIENCE},
     names::Names,
+    publish,
     wire::{self, Level, Notice, Presence},
 };
 
@@ -73,9 +76,11 @@ pub(super) struct Engine {
     pub(super) old_until: u64,
     pub(super) asked: Asked,
     pub(super) done: u64,
-    pub(super) is_draining: bool,
+    pub(super) leaving: Leaving,
     /// The last request met nobody.
     pub(super) is_unheard: bool,
+    /// There is no connection.
+    pub(super) is_lost: bool,
 }
 
 /// What others tell the engine of a task.
@@ -84,8 +89,12 @@ pub(super) enum Report {
         Arc<str>,
         Result<(Option<Level>, Option<Vec<u8>>), TaskError>,
     ),
+    /// Whether it is cancelled is not known: it must not start.
+    Unsure(Arc<str>),
     Done(Arc<str>),
     Stored(Arc<str>, Result<Bytes, String>),
+    /// How many tasks wait in the queue, if the server says so; asked by a worker that ends.
+    Waits(Option<u64>),
 }
 
 impl Engine {
@@ -95,6 +104,7 @@ impl Engine {
         pool: Arc<dyn Executor>,
         ending: watch::Receiver<Ending>,
     ) -> Result<Self, ConnectError> {
+        let began = Instant::now();
         let inbox = link.client.new_inbox();
         let subscribe = async |subject: String| {
             link.client
@@ -109,6 +119,26 @@ impl Engine {
             .flush()
             .await
             .map_err(|error| link.explain("the server does not answer", error))?;
+        let (names, queue) = (&link.names, &settings.common.queue);
+        let (tasks_of, consumer) = (names.tasks(), Names::consumer(queue));
+        let api = publish::api(settings.common.domain.as_deref());
+        let mut needed = vec![
+            names.of('r', "~"),
+            names.of('s', "~"),
+            names.of('w', &settings.name),
+            format!("{api}.CONSUMER.MSG.NEXT.{tasks_of}.{consumer}"),
+            format!(
+                "{api}.DIRECT.GET.{}.{}",
+                names.cancels(),
+                names.of('c', "~")
+            ),
+        ];
+        if settings.common.domain.is_none() {
+            // Elsewhere these subjects begin with more, which only a task tells.
+            needed.push(format!("$JS.ACK.{tasks_of}.{consumer}.0.0.0.0.0"));
+        }
+        link.try_rights(&settings.common, began.into(), needed)
+            .await?;
         let (reporter, reports) = unbounded_channel();
         let mut engine = Self {
             blobs: Blobs {
@@ -136,8 +166,9 @@ impl Engine {
             old_until: 0,
             asked: Asked::default(),
             done: 0,
-            is_draining: false,
+            leaving: Leaving::default(),
             is_unheard: false,
+            is_lost: false,
         };
         engine.note_age().await;
         Ok(engine)
@@ -150,14 +181,15 @@ impl Engine {
         loop {
             self.launch().await;
             self.pull().await;
-            if self.is_draining && self.held.is_empty() && self.finishing.is_empty() {
+            self.leave().await;
+            if self.has_left() {
                 break;
             }
             tokio::select! {
                 biased;
                 Some(event) = self.link.events.recv() => self.heed(event).await,
                 Some(tombstone) = self.tombstones.next() => self.bury(&tombstone).await,
-                Some(report) = self.reports.recv() => self.take(report).await,
+                Some(report) = self.reports.recv() => self.take_all(report).await,
                 Some(answer) = self.answers.next() => self.confirm(&answer).await,
                 Some(message) = self.tasks.next() => self.receive_all(message).await,
                 _ = beats.tick() => self.beat().await,
@@ -166,7 +198,9 @@ impl Engine {
             }
         }
         self.show(true).await;
-        if self.link.client.flush().await.is_err() {
+        // While there is no connection it would wait for ever.
+        let flush = tokio::time::timeout(PATIENCE, self.link.client.flush());
+        if self.is_lost || !matches!(flush.await, Ok(Ok(()))) {
             tracing::warn!(
                 "the server has not heard that this worker ends: its last tasks are given out again"
             );
@@ -188,18 +222,13 @@ impl Engine {
         let busy = self.held.len() + self.waiting.len() + self.finishing.len().saturating_sub(1000);
         let free = self.settings.slots.saturating_sub(busy);
         let wanted = self.asked.wanted(free, self.settings.slots);
-        if self.is_draining || wanted == 0 {
+        if self.is_draining() || wanted == 0 {
             return;
         }
         let names = &self.link.names;
         let consumer = Names::consumer(&self.settings.common.queue);
-        let subject = match &self.settings.common.domain {
-            Some(domain) => format!(
-                "$JS.{domain}.API.CONSUMER.MSG.NEXT.{}.{consumer}",
-                names.tasks()
-            ),
-            None => format!("$JS.API.CONSUMER.MSG.NEXT.{}.{consumer}", names.tasks()),
-        };
+        let api = publish::api(self.settings.common.domain.as_deref());
+        let subject = format!("{api}.CONSUMER.MSG.NEXT.{}.{consumer}", names.tasks());
         let ask = format!("{{\"batch\":{wanted},\"expires\":{}}}", EXPIRES.as_nanos());
         let sent = self
             .link
@@ -213,7 +242,9 @@ impl Engine {
 
     async fn heed(&mut self, event: Event) {
         match event {
+            Event::Disconnected => self.is_lost = true,
             Event::Connected => {
+                self.is_lost = false;
                 self.asked.forget();
                 self.note_age().await;
                 self.republish(Duration::ZERO).await;
@@ -228,8 +259,20 @@ impl Engine {
         }
     }
 
+    /// Takes all that is reported by now, so that what is prepared starts together.
+    async fn take_all(&mut self, first: Report) {
+        self.take(first).await;
+        for _ in 1..TOGETHER {
+            let Ok(next) = self.reports.try_recv() else {
+                break;
+            };
+            self.take(next).await;
+        }
+    }
+
     async fn take(&mut self, report: Report) {
         match report {
+            Report::Waits(tasks) => self.heard(tasks).await,
             Report::Prepared(address, prepared) => {
                 let Some(mut held) = self.held.remove(&address) else {
                     return;
@@ -243,6 +286,11 @@ impl Engine {
                         self.starting.push(held);
                     }
                     Err(error) => self.give_up(held, error).await,
+                }
+            }
+            Report::Unsure(address) => {
+                if let Some(held) = self.held.remove(&address) {
+                    self.answer(held.ack, NOT_HERE).await;
                 }
             }
             Report::Done(address) => self.finish(&address).await,
@@ -269,6 +317,10 @@ impl Engine {
 
     /// Tells the server that what is held is worked on.
     async fn beat(&mut self) {
+        if self.is_lost {
+            // Nobody hears it, and what is not heard piles up until there is no room for it.
+            return;
+        }
         let held = self
             .held
             .values()
@@ -324,32 +376,6 @@ impl Engine {
             .await
         {
             tracing::error!(%error, "the worker cannot show that it is there");
-        }
-    }
-
-    async fn end(&mut self) {
-        self.drain().await;
-        if *self.ending.borrow() == Ending::Kills {
-            let pool = Arc::clone(&self.pool);
-            tokio::task::spawn_blocking(move || {
-                if let Err(error) = pool.shutdown(Shutdown::Kill) {
-                    tracing::warn!(%error, "what runs is waited for");
-                }
-            });
-        }
-    }
-
-    /// Takes nothing more, and gives back what has not started.
-    pub(super) async fn drain(&mut self) {
-        if std::mem::replace(&mut self.is_draining, true) {
-            return;
-        }
-        // The server forgets what was asked for; what is on its way is still read.
-        if let Err(error) = self.tasks.drain().await {
-            tracing::warn!(%error, "tasks that come now run elsewhere, once their lease is over");
-        }
-        for held in std::mem::take(&mut self.waiting) {
-            self.answer(held.ack, "-NAK").await;
         }
     }
 }

@@ -48,7 +48,7 @@ impl Engine {
             };
         if is_cut {
             // Not its own fault: another worker runs it, unless it has a tombstone.
-            self.answer(held.ack, "-NAK").await;
+            self.give_back(held.ack).await;
             return;
         }
         if body.len() < LARGE {

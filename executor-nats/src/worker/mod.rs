@@ -4,6 +4,7 @@ mod arguments;
 mod engine;
 mod finish;
 mod held;
+mod leave;
 mod pull;
 mod start;
 mod tombstones;
@@ -87,7 +88,11 @@ impl Worker {
         self.end(Ending::Drains);
     }
 
-    /// Ends at once: what runs is killed, where it can be, and goes back to the queue.
+    /// Ends at once: what runs is killed, where it can be, and goes back to the queue, as does what has not begun. Others are given
+    /// it at once, and not after the lease; to be given to this worker counts as an attempt.
+    ///
+    /// Tasks on [threads](Isolation::Threads) cannot be killed: they are waited for, and their results are recorded. If the server is out
+    /// of reach the worker ends all the same, and what it has runs elsewhere once the lease is over.
     pub fn kill(&self) {
         self.end(Ending::Kills);
     }
@@ -133,7 +138,8 @@ impl fmt::Debug for Worker {
 macro_rules! common_settings {
     ($builder:ident) => {
         impl $builder {
-            /// Where the server is: `nats://host:port` or `tls://host:port`. By default on this machine, port 4222.
+            /// Where the server is: `nats://host:port` or `tls://host:port`. By default on this machine, port 4222. With commas between
+            /// them, those of a cluster: any one that answers is taken, and another one when that is gone.
             pub fn url(mut self, url: impl Into<String>) -> Self {
                 self.common.url = url.into();
                 self

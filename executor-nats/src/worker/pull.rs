@@ -34,6 +34,11 @@ impl Asked {
         self.last = Some(Instant::now());
     }
 
+    /// Whether something may come that was asked for.
+    pub(super) const fn is_open(&self) -> bool {
+        self.open > 0
+    }
+
     pub(super) const fn came(&mut self) {
         self.open = self.open.saturating_sub(1);
     }

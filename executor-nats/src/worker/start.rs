@@ -57,8 +57,8 @@ impl Engine {
             );
             return;
         };
-        if self.is_draining {
-            self.answer(ack, "-NAK").await;
+        if self.is_draining() {
+            self.give_back(ack).await;
             return;
         }
         let mut starting = self.starting.iter_mut();
@@ -130,7 +130,15 @@ impl Engine {
         let client = self.link.client.clone();
         tokio::spawn(async move {
             let level = if is_old {
-                publish::tombstone_of(&client, &blobs, &address).await
+                match publish::tombstone_of(&client, &blobs, &address).await {
+                    Ok(level) => level,
+                    Err(error) => {
+                        tracing::warn!(error, "whether a task is cancelled cannot be looked up");
+                        // The engine is gone only if the worker is.
+                        let _unheard = reporter.send(Report::Unsure(address));
+                        return;
+                    }
+                }
             } else {
                 None
             };
@@ -178,7 +186,7 @@ impl Engine {
             }
         }
         for (held, _) in calls {
-            self.answer(held.ack, "-NAK").await;
+            self.give_back(held.ack).await;
         }
     }
 
@@ -227,8 +235,8 @@ impl Engine {
             }
             Err(error) => {
                 tracing::error!(%error, "the pool of this worker takes no tasks: it drains, and others run them");
-                self.answer(held.ack, "-NAK").await;
                 self.drain().await;
+                self.give_back(held.ack).await;
                 false
             }
         }
@@ -259,10 +267,10 @@ enum Refusal {
 }
 
 /// What does not run here goes back to the queue, for another worker, after some time.
-const NOT_HERE: &str = "-NAK {\"delay\":5000000000}";
+pub(super) const NOT_HERE: &str = "-NAK {\"delay\":5000000000}";
 
 /// How many tasks are told of with one flush.
-const TOGETHER: usize = 256;
+pub(super) const TOGETHER: usize = 256;
 
 /// How long a flush may take.
 const FLUSH: Duration = Duration::from_secs(1);

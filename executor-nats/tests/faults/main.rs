@@ -13,7 +13,11 @@
 #[path = "../support/authority.rs"]
 mod authority;
 #[cfg(target_os = "linux")]
+mod clusters;
+#[cfg(target_os = "linux")]
 mod hosts;
+#[cfg(target_os = "linux")]
+mod kills;
 #[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
@@ -23,10 +27,14 @@ mod results;
 #[cfg(target_os = "linux")]
 mod rights;
 #[cfg(target_os = "linux")]
+mod rights_each;
+#[cfg(target_os = "linux")]
 #[path = "../support/server.rs"]
 mod server;
 #[cfg(target_os = "linux")]
 mod servers;
+#[cfg(target_os = "linux")]
+mod starts;
 #[cfg(target_os = "linux")]
 mod support;
 #[cfg(target_os = "linux")]
@@ -51,11 +59,15 @@ fn main() -> std::process::ExitCode {
     arguments.test_threads.get_or_insert(2);
     let mut trials = Vec::new();
     workers::add_to(&mut trials);
+    kills::add_to(&mut trials);
+    starts::add_to(&mut trials);
     servers::add_to(&mut trials);
     limits::add_to(&mut trials);
     rights::add_to(&mut trials);
+    rights_each::add_to(&mut trials);
     results::add_to(&mut trials);
     refusals::add_to(&mut trials);
+    clusters::add_to(&mut trials);
     hosts::add_to(&mut trials);
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// The text that is for people to use: clients must show a certificate.
+const TLS: &str = include_str!("../../../deploy/nats/tls.conf");
+
 /// No refusal takes longer.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -127,7 +130,7 @@ fn tls(bench: &mut crate::support::cluster::Bench) {
     refused(NatsExecutor::builder().url(&plain), &["tls"]);
 
     step("the server asks for a certificate");
-    let server = Server::start(Options::new().tls(&ours.config("verify: true")));
+    let server = Server::start(Options::new().tls(&ours.fill_in(TLS)));
     let builder = || NatsExecutor::builder().url(server.url());
     refused(
         builder().tls(Tls::new().authority(ours.root())),

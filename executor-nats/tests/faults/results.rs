@@ -95,7 +95,7 @@ fn submitted_twice(bench: &mut Bench) {
 fn run_twice(bench: &mut Bench) {
     let tally = bench.tally("runs");
     let raw = Raw::connect(&bench.server.url(), "exec.t.default.>");
-    let results = Raw::connect(&bench.server.url(), "exec.r.>");
+    let results = Raw::connect(&bench.server.url(), "exec.r.anybody.>");
     let executor = bench.executor();
     let future = executor.submit(note::task(tally.clone(), 1, 0)).unwrap();
     let message = raw.next("the task on its way");

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The text that is for people to use.
-const RIGHTS: &str = include_str!("../../../deploy/nats/rights.conf");
+pub(crate) const RIGHTS: &str = include_str!("../../../deploy/nats/rights.conf");
 
 /// From this size on a body is in the object store.
 const LARGE: usize = 256 << 10;
@@ -67,6 +67,17 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
             error.to_string().contains("exec_TASKS.q_default"),
             "{error}"
         );
+    });
+    add(trials, "rights::two_at_once", |bench| {
+        let text = without(SUBMITTER, "exec.r.submitter.>");
+        let both = text.replacen("\"exec.s.submitter.>\"", "\"unused\"", 1);
+        assert_ne!(text, both);
+        start(bench, &both);
+        let error = submitter(bench).connect().unwrap_err();
+        assert_eq!(error.kind(), ConnectErrorKind::Permission, "{error}");
+        for named in ["exec.r.submitter.", "exec.s.submitter."] {
+            assert!(error.to_string().contains(named), "{error}");
+        }
     });
     add(trials, "rights::to_list_the_queues", |bench| {
         let text = without(SUBMITTER, "$JS.API.CONSUMER.LIST.exec_TASKS");

@@ -56,6 +56,20 @@ impl Authority {
         )
     }
 
+    /// A configuration with its own files in the place of those that it names.
+    pub(crate) fn fill_in(&self, config: &str) -> String {
+        let mut config = config.to_owned();
+        for (name, own) in [
+            ("/etc/nats/tls/tls.crt", self.path("server.pem")),
+            ("/etc/nats/tls/tls.key", self.path("server-key.pem")),
+            ("/etc/nats/tls/ca.crt", self.root()),
+        ] {
+            assert!(config.contains(name), "{config}");
+            config = config.replace(name, &own.display().to_string());
+        }
+        config
+    }
+
     /// The certificate that clients are to trust.
     pub(crate) fn root(&self) -> PathBuf {
         self.path("ca.pem")

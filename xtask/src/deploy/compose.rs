@@ -3,7 +3,7 @@
 use yaml_rust2::Yaml;
 
 use super::yaml::{at, host, option, parse, string, strings};
-use super::{Files, image_problem, text};
+use super::{EXAMPLE, Files, image_problem, text, unknown_options};
 
 const PATH: &str = "deploy/docker-compose.yml";
 
@@ -50,8 +50,11 @@ pub(super) fn problems(files: &Files) -> Vec<String> {
                 "{name} has a grace period of less than {GRACE} s to drain in"
             ));
         }
-        if words.contains(&"-js") && at(service, "healthcheck/test").is_badvalue() {
-            complain(format!("{name} has no health check to wait for"));
+        for problem in unknown_options(&words, text(files, EXAMPLE)) {
+            complain(format!("{name}: {problem}"));
+        }
+        if words.contains(&"-js") {
+            server(name, service, &words, &mut complain);
         }
     }
     for name in ["nats", "worker", "submit"] {
@@ -61,6 +64,45 @@ pub(super) fn problems(files: &Files) -> Vec<String> {
     }
     problems.extend(images.iter().filter_map(|image| image_problem(PATH, image)));
     problems
+}
+
+/// How the compose file starts the server.
+pub(super) fn command(files: &Files) -> Result<Vec<String>, String> {
+    let documents = parse(PATH, text(files, PATH))?;
+    let server = documents.first().map(|all| at(all, "services/nats"));
+    let words = server.map(|server| strings(server, "command"));
+    Ok(words
+        .unwrap_or_default()
+        .into_iter()
+        .map(str::to_owned)
+        .collect())
+}
+
+/// What it is asked for, it listens to; what it stores is kept.
+fn server(name: &str, service: &Yaml, words: &[&str], complain: &mut impl FnMut(String)) {
+    let monitor = option(words, "-m").unwrap_or("");
+    let test = strings(service, "healthcheck/test");
+    if !test
+        .last()
+        .is_some_and(|url| url.contains(&format!(":{monitor}/healthz")))
+    {
+        complain(format!(
+            "{name} has no health check of its port {monitor} to wait for"
+        ));
+    }
+    for port in strings(service, "ports") {
+        let inner = port.rsplit(':').next().unwrap_or("");
+        if inner != monitor && inner != "4222" {
+            complain(format!("{name} does not listen to the port of {port}"));
+        }
+    }
+    let store = option(words, "-sd").unwrap_or("");
+    if !strings(service, "volumes")
+        .iter()
+        .any(|volume| volume.ends_with(&format!(":{store}")))
+    {
+        complain(format!("{name} has no volume for its store in {store}"));
+    }
 }
 
 fn seconds(duration: &str) -> u64 {

@@ -3,7 +3,7 @@
 use yaml_rust2::Yaml;
 
 use super::yaml::{at, host, option, parse, string, strings};
-use super::{Files, image_problem, text};
+use super::{EXAMPLE, Files, image_problem, text, unknown_options};
 
 const FOLDER: &str = "deploy/kubernetes/";
 const NATS: &str = "deploy/kubernetes/nats.yaml";
@@ -124,6 +124,8 @@ fn server(set: &Object<'_>, objects: &[Object<'_>], mut complain: impl FnMut(Str
             complain(format!("no route to {}-{number}", set.name()));
         }
     }
+    listens(set, objects, config, &mut complain);
+    mounts(set, objects, config, &mut complain);
     for line in [
         "sync_interval: always",
         "include rights.conf",
@@ -133,6 +135,121 @@ fn server(set: &Object<'_>, objects: &[Object<'_>], mut complain: impl FnMut(Str
             complain(format!("the configuration has no `{line}`"));
         }
     }
+}
+
+/// Ports that the configuration has are those of the container, of the service, and of the probes.
+fn listens(
+    set: &Object<'_>,
+    objects: &[Object<'_>],
+    config: &str,
+    complain: &mut impl FnMut(String),
+) {
+    let listed = |value: &Yaml, path: &str, key: &str| -> Vec<(String, i64)> {
+        let ports = at(value, path).as_vec().into_iter().flatten();
+        ports
+            .map(|port| {
+                let name = string(port, "name").to_owned();
+                (name, port[key].as_i64().unwrap_or(0))
+            })
+            .collect()
+    };
+    let container = "spec/template/spec/containers/0";
+    let ports = listed(&set.value, &format!("{container}/ports"), "containerPort");
+    for (name, port) in &ports {
+        if !config.contains(&format!(":{port}\"")) {
+            complain(format!(
+                "the server does not listen to the port {port}, {name}"
+            ));
+        }
+    }
+    let service = string(&set.value, "spec/serviceName");
+    for object in objects {
+        if object.is("Service")
+            && object.name() == service
+            && listed(&object.value, "spec/ports", "port") != ports
+        {
+            complain(format!("the ports of the service `{service}` are others"));
+        }
+    }
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        let get = at(&set.value, &format!("{container}/{probe}/httpGet"));
+        let port = string(get, "port");
+        let listens = ports.iter().find(|(name, _)| name == port);
+        let http =
+            listens.is_some_and(|(_, port)| config.contains(&format!("http: \"0.0.0.0:{port}\"")));
+        if !http || !string(get, "path").starts_with("/healthz") {
+            complain(format!(
+                "{probe} asks a port that does not say how the server is"
+            ));
+        }
+    }
+}
+
+/// Every path of the configuration is in a volume that is mounted, and every variable is set.
+fn mounts(
+    set: &Object<'_>,
+    objects: &[Object<'_>],
+    config: &str,
+    complain: &mut impl FnMut(String),
+) {
+    let pod = at(&set.value, "spec/template/spec");
+    let container = at(pod, "containers/0");
+    let named = |list: &Yaml, name: &str| {
+        let mut all = list.as_vec().into_iter().flatten();
+        all.any(|entry| string(entry, "name") == name || string(entry, "metadata/name") == name)
+    };
+    let mounted = |path: &str| {
+        let mounts = at(container, "volumeMounts").as_vec();
+        let mut mounts = mounts.into_iter().flatten();
+        mounts.any(|mount| {
+            let (name, root) = (string(mount, "name"), string(mount, "mountPath"));
+            path.starts_with(root)
+                && (named(at(pod, "volumes"), name)
+                    || named(at(&set.value, "spec/volumeClaimTemplates"), name))
+        })
+    };
+    let setting = |key: &str| {
+        let (_, rest) = config.split_once(&format!("{key}: \""))?;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    let file = option(&strings(container, "args"), "--config").map(str::to_owned);
+    let (store, pid) = (setting("store_dir"), setting("pid_file"));
+    for (what, path) in [("configuration", &file), ("store", &store), ("pid", &pid)] {
+        if !path.as_deref().is_some_and(&mounted) {
+            complain(format!("no volume is mounted for the {what}, {path:?}"));
+        }
+    }
+    let stop = strings(container, "lifecycle/preStop/exec/command");
+    if !pid.is_some_and(|pid| stop.iter().any(|word| word.ends_with(&format!("={pid}")))) {
+        complain("preStop does not name the file of the server's pid".to_owned());
+    }
+    let mut of_map = objects.iter().filter(|object| object.is("ConfigMap"));
+    let map = string(pod, "volumes/0/configMap/name");
+    if !of_map.any(|object| object.name() == map) {
+        complain(format!("there is no configuration `{map}`"));
+    }
+    let claim = at(&set.value, "spec/volumeClaimTemplates/0/spec/resources");
+    let (room, most) = (string(claim, "requests/storage"), "max_file_store: ");
+    let most = config.split_once(most).map(|(_, rest)| number(rest));
+    if most.is_none_or(|most| most == 0 || most >= number(room)) {
+        complain(format!(
+            "max_file_store is not less than the volume of {room}"
+        ));
+    }
+    let slow = |key: &str| config.split_once(key).map_or(0, |(_, rest)| number(rest));
+    let leaves = slow("lame_duck_duration: ") + slow("lame_duck_grace_period: ");
+    let grace = at(pod, "terminationGracePeriodSeconds").as_i64();
+    if grace.and_then(|grace| u64::try_from(grace).ok()) <= Some(leaves) {
+        complain(format!(
+            "a server that takes {leaves} s to leave gets {grace:?} s"
+        ));
+    }
+}
+
+/// The digits that a text begins with.
+fn number(text: &str) -> u64 {
+    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
 }
 
 fn worker(
@@ -165,6 +282,15 @@ fn worker(
         complain(format!(
             "the worker connects to {url}, which is no service here"
         ));
+    }
+    for problem in unknown_options(&words, text(files, EXAMPLE)) {
+        complain(problem);
+    }
+    let image = string(container, "image").split(':').next().unwrap_or("");
+    if image.is_empty()
+        || !text(files, "deploy/docker-compose.yml").contains(&format!("image: {image}\n"))
+    {
+        complain(format!("nobody builds the image `{image}`"));
     }
     let rights = text(files, "deploy/nats/rights.conf");
     let consumer = format!("q_{}", option(&words, "--queue").unwrap_or(""));

@@ -22,6 +22,9 @@ const OLDEST: [u32; 3] = [2, 12, 6];
 /// Where the rights are written for people to read.
 const GUIDE: &str = "executor-nats/src/guide.md";
 
+/// The program that the files start.
+const EXAMPLE: &str = "concurrent-futures/examples/cluster.rs";
+
 /// Texts by their paths.
 type Files = BTreeMap<String, String>;
 
@@ -31,6 +34,7 @@ pub(crate) fn run() -> Outcome<Verdict> {
     problems.extend(kubernetes::problems(&files));
     problems.extend(rights(&files));
     problems.extend(units(&files));
+    problems.extend(variables(&files));
     if !problems.is_empty() {
         return Err(Failure::new(format!(
             "in the files for deployment:\n  {}",
@@ -44,7 +48,7 @@ pub(crate) fn run() -> Outcome<Verdict> {
 
 fn read() -> Outcome<Files> {
     let mut paths = files::below("deploy")?;
-    paths.push(GUIDE.to_owned());
+    paths.extend([GUIDE, EXAMPLE].map(str::to_owned));
     let mut texts = Files::new();
     for path in paths {
         let text = fs::read_to_string(root().join(&path))
@@ -112,6 +116,45 @@ fn units(files: &Files) -> Vec<String> {
                 problems.push(format!("{path} has no `{}`", part.trim()));
             }
         }
+        for line in text(files, path).lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if let Some(place) = words.iter().position(|word| *word == "worker") {
+                let unknown = unknown_options(&words[place..], text(files, EXAMPLE));
+                problems.extend(unknown.map(|problem| format!("{path}: {problem}")));
+            }
+        }
+    }
+    problems
+}
+
+/// Options that the program does not have: it has a field for each.
+fn unknown_options(words: &[&str], program: &str) -> impl Iterator<Item = String> {
+    let is_ours = matches!(
+        words.first(),
+        Some(&("worker" | "submit" | "setup" | "status"))
+    );
+    let options = words.iter().filter_map(|word| word.strip_prefix("--"));
+    let unknown = options.filter(move |option| {
+        is_ours && !program.contains(&format!("    {}: ", option.replace('-', "_")))
+    });
+    let unknown: Vec<String> = unknown
+        .map(|option| format!("the program has no option --{option}"))
+        .collect();
+    unknown.into_iter()
+}
+
+/// Variables that the program does not read.
+fn variables(files: &Files) -> Vec<String> {
+    let program = text(files, EXAMPLE);
+    let mut problems = Vec::new();
+    for (path, text) in files {
+        let words = text.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
+        let ours = words.filter(|word| word.starts_with("NATS_"));
+        for word in ours {
+            if path != EXAMPLE && path != GUIDE && !program.contains(&format!("\"{word}\"")) {
+                problems.push(format!("{path}: the program does not read {word}"));
+            }
+        }
     }
     problems
 }
@@ -140,6 +183,21 @@ fn configurations(files: &Files) -> Outcome {
             .env("WORKER_PASSWORD", "c")
             .run()?;
     }
+    // Options are checked by a server alone that starts.
+    let words = compose::command(files).map_err(Failure::new)?;
+    let words: Vec<String> = words
+        .into_iter()
+        .map(|word| match &*word {
+            "/data" => folder.join("data").display().to_string(),
+            "8222" => "-1".to_owned(),
+            _ => word,
+        })
+        .collect();
+    let running = server.start_with(&words)?;
+    println!(
+        "    the server of the compose file is up at {}",
+        running.url()
+    );
     Ok(())
 }
 
@@ -191,13 +249,14 @@ fn image_problem(path: &str, image: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Files, compose, image_problem, kubernetes, read, rights, units};
+    use super::{Files, compose, image_problem, kubernetes, read, rights, units, variables};
 
     fn all(files: &Files) -> Vec<String> {
         let mut problems = compose::problems(files);
         problems.extend(kubernetes::problems(files));
         problems.extend(rights(files));
         problems.extend(units(files));
+        problems.extend(variables(files));
         problems
     }
 
@@ -230,6 +289,51 @@ mod tests {
                 "grace",
             ),
             (compose, "services:", "services: [", "YAML"),
+            (compose, "\"--slots\"", "\"--slot\"", "--slot"),
+            (compose, "\"-m\", \"8222\"", "\"-m\", \"8223\"", "health"),
+            (
+                compose,
+                "127.0.0.1:4222:4222",
+                "127.0.0.1:4222:4223",
+                "listen",
+            ),
+            (compose, "tasks:/data", "tasks:/store", "volume"),
+            (compose, "NATS_URL:", "NATS_SERVER:", "NATS_SERVER"),
+            (
+                compose,
+                "image: concurrent-futures-cluster",
+                "image: cluster",
+                "image",
+            ),
+            (nats, "containerPort: 6222", "containerPort: 6223", "6223"),
+            (nats, "      port: 8222", "      port: 8223", "service"),
+            (nats, "0.0.0.0:8222", "0.0.0.0:8333", "8222"),
+            (nats, "path: /healthz\n", "path: /health\n", "startupProbe"),
+            (
+                nats,
+                "store_dir: \"/data\"",
+                "store_dir: \"/store\"",
+                "store",
+            ),
+            (
+                nats,
+                "-sl=ldm=/var/run/nats/nats.pid",
+                "-sl=ldm=/run/nats.pid",
+                "preStop",
+            ),
+            (nats, "storage: 10Gi", "storage: 5Gi", "max_file_store"),
+            (
+                nats,
+                "lame_duck_duration: 30s",
+                "lame_duck_duration: 90s",
+                "leave",
+            ),
+            (
+                nats,
+                "            name: nats-config",
+                "            name: config",
+                "configuration",
+            ),
             (nats, "  replicas: 3", "  replicas: 2", "replicas"),
             (
                 nats,
@@ -289,6 +393,12 @@ mod tests {
                 "KillMode=mixed",
                 "",
                 "KillMode",
+            ),
+            (
+                "deploy/slurm/workers.sh",
+                "--queue default",
+                "--queues default",
+                "--queues",
             ),
             (
                 "deploy/slurm/workers.sh",

@@ -6,6 +6,8 @@ pub(crate) mod guard;
 #[expect(dead_code, reason = "nobody here asks who opened a gate")]
 #[path = "../../../../executor-process/tests/faults/support/latch.rs"]
 pub(crate) mod latch;
+pub(crate) mod line;
+pub(crate) mod pair;
 pub(crate) mod raw;
 pub(crate) mod roles;
 pub(crate) mod tasks;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, Message, Subscriber, jetstream};
+use async_nats::{Client, ConnectOptions, HeaderMap, Message, Subscriber, jetstream};
 use futures_util::StreamExt as _;
 use tokio::{
     runtime::{Builder, Runtime},
@@ -20,13 +20,22 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) fn connect(url: &str, subject: &str) -> Self {
+        Self::connect_with(ConnectOptions::new(), url, subject)
+    }
+
+    pub(crate) fn connect_as(user: &str, password: &str, url: &str) -> Self {
+        let options = ConnectOptions::with_user_and_password(user.into(), password.into());
+        Self::connect_with(options, url, "none")
+    }
+
+    fn connect_with(options: ConnectOptions, url: &str, subject: &str) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
         let (client, messages) = runtime.block_on(async {
-            let client = async_nats::connect(url).await.unwrap();
+            let client = options.connect(url).await.unwrap();
             let messages = client.subscribe(subject.to_owned()).await.unwrap();
             client.flush().await.unwrap();
             (client, messages)
@@ -74,15 +83,29 @@ impl Raw {
 
     /// How many messages the results' stream holds for this subject.
     pub(crate) fn stored(&self, subject: &str) -> u64 {
+        self.stored_in("exec_RESULTS", subject)
+    }
+
+    /// How many messages a stream holds for these subjects.
+    pub(crate) fn stored_in(&self, stream: &str, subject: &str) -> u64 {
         self.runtime.block_on(async {
             let context = jetstream::new(self.client.clone());
-            let stream = context.get_stream("exec_RESULTS").await.unwrap();
+            let stream = context.get_stream(stream).await.unwrap();
             let mut info = stream.info_with_subjects(subject).await.unwrap();
             let mut count = 0;
             while let Some(entry) = info.next().await {
                 count += u64::try_from(entry.unwrap().1).unwrap();
             }
             count
+        })
+    }
+
+    /// The servers that hold a stream, as its leader knows them.
+    pub(crate) fn cluster_of(&self, stream: &str) -> jetstream::stream::ClusterInfo {
+        self.runtime.block_on(async {
+            let context = jetstream::new(self.client.clone());
+            let stream = context.get_stream(stream).await.unwrap();
+            stream.cached_info().cluster.clone().unwrap()
         })
     }
 
@@ -97,11 +120,32 @@ impl Raw {
 
     /// How many tasks of the queue `default` are not acknowledged.
     pub(crate) fn unfinished(&self) -> u64 {
+        let (waiting, given_out) = self.counts();
+        waiting + given_out
+    }
+
+    /// How many of them workers have, or are about to have.
+    pub(crate) fn given_out(&self) -> u64 {
+        self.counts().1
+    }
+
+    /// The same of another namespace.
+    pub(crate) fn unfinished_of(&self, namespace: &str) -> u64 {
+        let (waiting, given_out) = self.counts_of(namespace);
+        waiting + given_out
+    }
+
+    fn counts(&self) -> (u64, u64) {
+        self.counts_of("exec")
+    }
+
+    fn counts_of(&self, namespace: &str) -> (u64, u64) {
         self.runtime.block_on(async {
             let context = jetstream::new(self.client.clone());
-            let stream = context.get_stream("exec_TASKS").await.unwrap();
+            let stream = format!("{namespace}_TASKS");
+            let stream = context.get_stream(stream).await.unwrap();
             let info = stream.consumer_info("q_default").await.unwrap();
-            info.num_pending + info.num_ack_pending as u64
+            (info.num_pending, info.num_ack_pending as u64)
         })
     }
 

@@ -25,7 +25,7 @@ pub(crate) const PASSWORD: &str = "EXECUTOR_NATS_FAULTS_PASSWORD";
 pub(crate) const LATE: &str = "EXECUTOR_NATS_FAULTS_LATE";
 
 /// What a child of such a worker has in its place.
-const WAIT_FOR: &str = "EXECUTOR_NATS_FAULTS_WAIT_FOR";
+pub(crate) const WAIT_FOR: &str = "EXECUTOR_NATS_FAULTS_WAIT_FOR";
 
 /// Set to address, number of tasks, and the path of a gate: a submitter.
 pub(crate) const SUBMITTER: &str = "EXECUTOR_NATS_FAULTS_SUBMITTER";

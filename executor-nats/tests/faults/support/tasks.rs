@@ -7,7 +7,7 @@ use executor_macros::task;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    guard::pass,
+    guard::{eventually, pass},
     latch::{Gate, Tally},
 };
 
@@ -57,6 +57,22 @@ pub(crate) fn kill_worker(tally: Tally, number: u64) -> u64 {
 pub(crate) fn reverse(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.reverse();
     bytes
+}
+
+/// How many bytes it got.
+#[task(crate = "executor_core")]
+pub(crate) fn length(bytes: Vec<u8>) -> usize {
+    bytes.len()
+}
+
+/// Says that it runs; runs until it is told to stop, or may end. Whether it was told.
+#[task(crate = "executor_core")]
+pub(crate) fn until_stopped(started: Gate, until: Gate) -> bool {
+    started.open();
+    eventually("it is told to stop", || {
+        context::stop_requested() || until.is_open()
+    });
+    context::stop_requested()
 }
 
 /// That many of this byte.
