@@ -6,7 +6,7 @@ use clap::Parser as _;
 
 use crate::{
     harness::{self, arguments::Arguments, workload::Workload},
-    left_out, over_rayon, over_tokio,
+    left_out, over_nats, over_rayon, over_tokio,
     report::Report,
     sweeps, threads,
 };
@@ -41,11 +41,11 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         let report = serde_json::from_slice(&text).map_err(|error| unusable(path, &error))?;
         return show(&report, arguments);
     }
-    let workloads = workloads();
     if let Some([workload, contender]) = arguments.sample.as_deref() {
-        harness::sample(&workloads, workload, contender, arguments.scale());
+        harness::sample(&workloads(), workload, contender, arguments.scale());
         return Ok(());
     }
+    let workloads = workloads();
     let selected: Vec<_> = workloads
         .iter()
         .filter(|workload| arguments.selects(workload))
@@ -125,6 +125,7 @@ fn workloads() -> Vec<Workload> {
     all.extend(crate::process::all());
     all.extend(over_rayon::all());
     all.extend(over_tokio::all());
+    all.extend(over_nats::all());
     all.extend(sweeps::all());
     all
 }

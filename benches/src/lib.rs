@@ -13,6 +13,7 @@ mod backends;
 pub mod compare;
 mod harness;
 mod measure;
+mod over_nats;
 mod over_rayon;
 mod over_tokio;
 #[cfg(unix)]
@@ -31,6 +32,13 @@ pub use self::{
 /// Serves, where this process was started as the worker of a backend, and does not return then.
 ///
 /// First in `main`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is called by `main`, where there is no pool yet"
+)]
 pub fn init() {
     executor_process::init();
+    if let Some(code) = over_nats::programs::serve() {
+        std::process::exit(code);
+    }
 }

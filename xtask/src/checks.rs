@@ -1,6 +1,7 @@
 //! The steps of `ci` that are one command each.
 
 use crate::family::FULL;
+use crate::nats;
 use crate::outcome::{Outcome, Verdict};
 use crate::step::Cmd;
 
@@ -32,12 +33,16 @@ pub(crate) fn docs() -> Outcome<Verdict> {
 }
 
 /// Runs every benchmark once, at tiny sizes, where each result is checked; figures are a matter of quiet machines, not
-/// of CI.
+/// of CI. With a server, without which the backend `nats` would be left out.
 pub(crate) fn benches() -> Outcome<Verdict> {
+    let server = nats::server()?;
+    let running = server.start()?;
     Cmd::cargo("bench")
         .args(["--package", "benches", "--bench=*", "--", "--test"])
+        .env("NATS_URL", running.url())
         .run()?;
-    Cmd::cargo("run")
+    // This one starts a server for each of its samples.
+    let compare = Cmd::cargo("run")
         .args([
             "--profile",
             "bench",
@@ -46,8 +51,8 @@ pub(crate) fn benches() -> Outcome<Verdict> {
             "--bin",
             "compare",
         ])
-        .args(["--", "--tiny"])
-        .check()
+        .args(["--", "--tiny"]);
+    server.tell(compare).check()
 }
 
 pub(crate) fn deny() -> Outcome<Verdict> {

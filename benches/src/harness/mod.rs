@@ -22,7 +22,10 @@ use self::{
     rounds::Rounds,
     workload::{Run, Workload},
 };
-use crate::report::{Machine, Report, Settings};
+use crate::{
+    over_nats,
+    report::{Machine, Report, Settings},
+};
 
 /// How long a sample may take; most take a second or two.
 const LIMIT: Duration = Duration::from_secs(100);
@@ -84,6 +87,7 @@ pub(crate) fn sample(workloads: &[Workload], name: &str, contender: &str, scale:
     let what = format!("{} of {name}", contender.name);
     thread::spawn(move || end_after(LIMIT, &what));
     let numbers: Vec<_> = measure(scale).iter().map(f64::to_string).collect();
+    over_nats::server::end();
     println!("{}", numbers.join(" "));
 }
 

@@ -72,7 +72,9 @@ impl<'a> Rounds<'a> {
         workload: &'w Workload,
         time: Option<Duration>,
     ) -> Outcomes<'w> {
-        let takes_part = |contender: &&Contender| self.arguments.includes(contender);
+        let takes_part = |contender: &&Contender| {
+            workload.left_out.is_none() && self.arguments.includes(contender)
+        };
         let mut all: Vec<_> = workload
             .contenders
             .iter()
@@ -242,6 +244,7 @@ impl Outcomes<'_> {
             best_peer: best.map(|it| it.contender.name.clone()),
             limit: limit.map(|it| it.contender.name.clone()),
             rows: self.all.iter().map(row).collect(),
+            left_out: workload.left_out.map(str::to_owned),
             goals: self.goals(workload, drift, arguments),
             drift: self.drift,
             disturbed: self.disturbed(),

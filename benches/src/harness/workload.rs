@@ -20,6 +20,8 @@ pub(crate) struct Workload {
     pub(super) place: Option<Place>,
     /// Whether `--quick` does all of the work: a tenth would measure how it begins, and who is woken then.
     is_whole: bool,
+    /// Why none of its subjects can be measured here.
+    pub(super) left_out: Option<&'static str>,
 }
 
 /// Where a table stands in a chart of the report.
@@ -119,6 +121,7 @@ impl Workload {
             contenders: Vec::new(),
             place: None,
             is_whole: false,
+            left_out: None,
         }
     }
 
@@ -134,6 +137,12 @@ impl Workload {
             Scale::Quick if self.is_whole => Scale::Full,
             wanted => wanted,
         }
+    }
+
+    /// Has nobody measure it, for want of what all of its subjects need.
+    pub(crate) const fn left_out(mut self, reason: &'static str) -> Self {
+        self.left_out = Some(reason);
+        self
     }
 
     pub(crate) fn goal(mut self, goal: Goal) -> Self {
@@ -251,6 +260,13 @@ impl Unit {
     /// A fraction of what would be ideal. More is better.
     pub(crate) const fn fraction() -> Self {
         let mut unit = Self::new(1.0, 3, "");
+        unit.more_is_better = true;
+        unit
+    }
+
+    /// Things a second. More is better.
+    pub(crate) const fn rate() -> Self {
+        let mut unit = Self::new(1e3, 1, " k/s");
         unit.more_is_better = true;
         unit
     }

@@ -14,7 +14,11 @@ pub(crate) fn nanoseconds(f: impl FnOnce()) -> f64 {
 
 /// The median of so many samples.
 pub(crate) fn median(samples: u64, mut sample: impl FnMut() -> f64) -> f64 {
-    let mut samples: Vec<_> = (0..samples).map(|_| sample()).collect();
+    middle((0..samples).map(|_| sample()).collect())
+}
+
+/// The median of these.
+pub(crate) fn middle(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples[samples.len() / 2]
 }

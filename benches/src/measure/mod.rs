@@ -3,8 +3,8 @@
 #[expect(unsafe_code, reason = "an allocator cannot be written without")]
 pub(crate) mod allocator;
 pub(crate) mod clock;
+pub(crate) mod maps;
 pub(crate) mod random;
-pub(crate) mod sleeps;
 pub(crate) mod switches;
 pub(crate) mod tally;
 pub(crate) mod toil;

@@ -7,8 +7,9 @@ use crate::{
     harness::Scale,
     measure::{
         clock::{median, nanoseconds, pause},
-        toil::Toil,
+        toil::chain,
     },
+    tasks::steps,
     threads::peers::Subject,
 };
 
@@ -19,8 +20,8 @@ pub(super) fn noop<S: Subject>(scale: Scale) -> f64 {
 
 /// The same with some work.
 pub(super) fn microsecond<S: Subject>(scale: Scale) -> f64 {
-    let toil = Toil::of(1000.0);
-    one_by_one::<S>(scale, move |x| toil.run(x))
+    let steps = steps(1000);
+    one_by_one::<S>(scale, move |x| chain(steps, x))
 }
 
 /// Submit and wait, after a millisecond without work: nanoseconds.
@@ -39,8 +40,8 @@ pub(super) fn window_of_noops<S: Subject>(scale: Scale) -> f64 {
 
 /// The same with some work.
 pub(super) fn window_of_microseconds<S: Subject>(scale: Scale) -> f64 {
-    let toil = Toil::of(1000.0);
-    by_windows::<S>(scale, move |x| toil.run(x))
+    let steps = steps(1000);
+    by_windows::<S>(scale, move |x| chain(steps, x))
 }
 
 fn one_by_one<S: Subject>(scale: Scale, task: impl Fn(u64) -> u64 + Copy + Send + 'static) -> f64 {

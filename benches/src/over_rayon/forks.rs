@@ -1,8 +1,8 @@
 //! Fibonacci numbers by tasks that wait for tasks. Each gives nanoseconds a fork.
 
-use std::{hint, hint::black_box, sync::OnceLock};
+use std::{hint, sync::OnceLock};
 
-use executor_core::{ExecutorExt, Future as _, join};
+use executor_core::{ExecutorExt, Future as _};
 use executor_macros::task;
 use executor_rayon::RayonExecutor;
 use oneshot::TryRecvError;
@@ -10,24 +10,15 @@ use oneshot::TryRecvError;
 use super::started;
 use crate::{
     harness::{Scale, workers},
-    measure::clock::{median, nanoseconds},
-    threads::peers::Subject,
+    threads::{
+        forks::{self, per_fork},
+        peers::rayon_pool,
+    },
 };
 
 /// One `spawn` and one `result` for each fork, on a worker.
 pub(super) fn by_spawn(scale: Scale) -> f64 {
-    fn fibonacci(pool: &'static RayonExecutor, n: u64) -> u64 {
-        if n < 2 {
-            return n;
-        }
-        let b = Subject::submit(pool, move || fibonacci(pool, n - 2));
-        let a = fibonacci(pool, n - 1);
-        a + RayonExecutor::take(b)
-    }
-    let pool = executor();
-    per_fork(scale, |n| {
-        RayonExecutor::take(Subject::submit(pool, move || fibonacci(pool, n)))
-    })
+    per_fork(scale, |n| forks::fibonacci_by_spawn(executor(), n))
 }
 
 /// One `submit` of a `#[task]` and one `result` for each fork, on a worker.
@@ -52,30 +43,13 @@ pub(super) fn by_submit(scale: Scale) -> f64 {
 
 /// Our `join`, on a worker.
 pub(super) fn by_join(scale: Scale) -> f64 {
-    fn fibonacci(pool: &RayonExecutor, n: u64) -> u64 {
-        if n < 2 {
-            return n;
-        }
-        let (a, b) = join(pool, || fibonacci(pool, n - 1), || fibonacci(pool, n - 2));
-        a + b
-    }
-    let pool = executor();
-    per_fork(scale, |n| {
-        RayonExecutor::take(Subject::submit(pool, move || fibonacci(pool, n)))
-    })
+    per_fork(scale, |n| forks::fibonacci_by_join(executor(), n))
 }
 
 /// `rayon::join`, on a worker.
 pub(super) fn by_rayon_join(scale: Scale) -> f64 {
-    fn fibonacci(n: u64) -> u64 {
-        if n < 2 {
-            return n;
-        }
-        let (a, b) = rayon::join(|| fibonacci(n - 1), || fibonacci(n - 2));
-        a + b
-    }
-    let pool = threads();
-    per_fork(scale, |n| pool.install(|| fibonacci(n)))
+    let pool = rayon_pool(workers());
+    per_fork(scale, |n| forks::fibonacci_by_rayon(&pool, n))
 }
 
 /// One `rayon::scope` with one spawn for each fork, on a worker.
@@ -91,7 +65,7 @@ pub(super) fn by_rayon_scope(scale: Scale) -> f64 {
         });
         a + b
     }
-    let pool = threads();
+    let pool = rayon_pool(workers());
     per_fork(scale, |n| pool.install(|| fibonacci(n)))
 }
 
@@ -117,7 +91,7 @@ pub(super) fn by_yielding(scale: Scale) -> f64 {
             }
         }
     }
-    let pool = threads();
+    let pool = rayon_pool(workers());
     per_fork(scale, |n| pool.install(|| fibonacci(n)))
 }
 
@@ -125,20 +99,4 @@ pub(super) fn by_yielding(scale: Scale) -> f64 {
 fn executor() -> &'static RayonExecutor {
     static EXECUTOR: OnceLock<RayonExecutor> = OnceLock::new();
     EXECUTOR.get_or_init(started)
-}
-
-fn threads() -> rayon::ThreadPool {
-    let builder = rayon::ThreadPoolBuilder::new().num_threads(workers());
-    builder.build().expect("threads can be started")
-}
-
-fn per_fork(scale: Scale, fibonacci: impl Fn(u64) -> u64) -> f64 {
-    let (n, result, forks) = match scale {
-        Scale::Full => (27, 196_418, 317_810.0),
-        Scale::Quick => (22, 17_711, 28_656.0),
-        Scale::Tiny => (10, 55, 88.0),
-    };
-    let run = || assert_eq!(fibonacci(black_box(n)), result, "a wrong result");
-    run();
-    median(scale.of(5), || nanoseconds(run) / forks)
 }

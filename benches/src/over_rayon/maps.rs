@@ -1,7 +1,5 @@
 //! A million digests, in order. Each gives nanoseconds in all.
 
-use std::{hint::black_box, ops::Range, thread};
-
 use executor_core::{ExecutorExt as _, LocalExecutorExt as _, TaskError};
 use executor_macros::task;
 use executor_rayon::RayonExecutor;
@@ -11,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 use super::started;
 use crate::{
     harness::{Scale, workers},
-    measure::clock::{median, nanoseconds},
+    measure::maps::{in_halves, timed},
+    threads::peers::rayon_pool,
 };
 
 /// What is done for each item: SHA-256 of 64 bytes, which makes two blocks with the padding.
@@ -55,8 +54,7 @@ pub(super) fn by_closure(scale: Scale) -> f64 {
 
 /// Rayon's indexed `collect`.
 pub(super) fn by_rayon(scale: Scale) -> f64 {
-    let builder = rayon::ThreadPoolBuilder::new().num_threads(workers());
-    let pool = builder.build().expect("threads can be started");
+    let pool = rayon_pool(workers());
     map(scale, |items| {
         // Only ranges of `usize` know their length.
         let items = usize::try_from(items).expect("a million or so");
@@ -67,23 +65,11 @@ pub(super) fn by_rayon(scale: Scale) -> f64 {
 
 /// A thread for each of two halves: what the machine gives.
 pub(super) fn by_scoped_threads(scale: Scale) -> f64 {
-    let hash_all = |items: Range<u64>| items.map(hash).collect::<Vec<_>>();
     map(scale, |items| {
-        thread::scope(|scope| {
-            let second = scope.spawn(|| hash_all(items / 2..items));
-            let mut results = hash_all(0..items / 2);
-            results.append(&mut second.join().expect("hashing does not panic"));
-            results
-        })
+        in_halves(items, |items| items.map(hash).collect())
     })
 }
 
-fn map(scale: Scale, map: impl Fn(u64) -> Vec<u64>) -> f64 {
-    let items = scale.of(1_000_000);
-    let results = map(items);
-    for item in [0, items / 2, items - 1] {
-        let index = usize::try_from(item).expect("an index");
-        assert_eq!(results[index], hash(item), "a result at another's place");
-    }
-    median(scale.of(3), || nanoseconds(|| drop(black_box(map(items)))))
+fn map(scale: Scale, map: impl FnMut(u64) -> Vec<u64>) -> f64 {
+    timed(scale.of(1_000_000), scale.of(3), hash, map)
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use executor_core::{Future as _, LocalExecutorExt as _, TaskFuture};
 use executor_rayon::RayonExecutor;
 
-use crate::threads::peers::Subject;
+use crate::threads::peers::{Subject, rayon_pool};
 
 /// Over a pool that is built as the peer builds its own.
 impl Subject for RayonExecutor {
@@ -12,9 +12,7 @@ impl Subject for RayonExecutor {
     type Handle<R: Send + 'static> = TaskFuture<R>;
 
     fn start(workers: usize) -> Self {
-        let builder = rayon::ThreadPoolBuilder::new().num_threads(workers);
-        let pool = builder.build().expect("threads can be started");
-        Self::with_pool(Arc::new(pool))
+        Self::with_pool(Arc::new(rayon_pool(workers)))
     }
 
     fn submit<R, F>(&self, task: F) -> TaskFuture<R>

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     harness::{Scale, workers},
-    measure::{allocator, sleeps},
+    measure::{allocator, switches::sleeps},
     over_tokio::peers::Subject,
 };
 
@@ -65,7 +65,7 @@ pub(super) fn sleeps_one_by_one<S: Subject, P: Place>(scale: Scale) -> f64 {
     let (runtime, subject) = started::<S, P>();
     let tasks = scale.of(5000);
     let run = || P::drive(&runtime, one_after_another(subject, tasks));
-    sleeps::count(run) / tasks as f64
+    sleeps(run) / tasks as f64
 }
 
 /// The same for tasks that are awaited once all of a window are submitted.
@@ -73,5 +73,5 @@ pub(super) fn sleeps_of_windows<S: Subject, P: Place, const WINDOW: u64>(scale: 
     let (runtime, subject) = started::<S, P>();
     let windows = scale.of(50);
     let run = || P::drive(&runtime, window_after_window(subject, WINDOW, windows));
-    sleeps::count(run) / (windows * WINDOW) as f64
+    sleeps(run) / (windows * WINDOW) as f64
 }

@@ -1,21 +1,20 @@
 //! Tasks that keep all workers busy. What is measured is the ideal time, as a fraction of the time that
 //! they took.
 
-use std::{
-    hint::black_box,
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{hint::black_box, time::Duration};
 
 use super::started;
-use crate::harness::workers;
-use crate::measure::clock::nanoseconds;
 use crate::{
-    harness::Scale,
-    measure::random::Random,
-    process::peers::Subject,
-    process::work::{Call, Nap, Spin, Toil, nanoseconds_per_step},
+    harness::{Scale, workers},
+    measure::{
+        clock::nanoseconds,
+        random::Random,
+        toil::{self, nanoseconds_per_step},
+    },
+    process::{
+        peers::Subject,
+        work::{Call, Nap, Spin, Toil},
+    },
 };
 
 /// Workers for tasks that sleep: more than there are processors.
@@ -28,7 +27,7 @@ pub(super) fn even<S: Subject>(scale: Scale) -> f64 {
 
 /// The same by bare threads.
 pub(super) fn even_limit(scale: Scale) -> f64 {
-    run_without_queue::<Spin>(&even_lengths(scale), 1.0)
+    without_queue::<Spin>(&even_lengths(scale), 1.0)
 }
 
 /// Tasks of 1 to 100 us, as many of each length.
@@ -38,19 +37,17 @@ pub(super) fn uneven<S: Subject>(scale: Scale) -> f64 {
 
 /// The same by bare threads.
 pub(super) fn uneven_limit(scale: Scale) -> f64 {
-    run_without_queue::<Spin>(&uneven_lengths(scale), 1.0)
+    without_queue::<Spin>(&uneven_lengths(scale), 1.0)
 }
 
 /// Tasks of 1 to 100 us that do not watch the clock, most of them near to 1 us.
 pub(super) fn toil<S: Subject>(scale: Scale) -> f64 {
-    let step = nanoseconds_per_step();
-    run::<S, Toil>(&skewed_lengths(scale, step), step)
+    run::<S, Toil>(&toil::uneven(scale.of(20_000)), nanoseconds_per_step())
 }
 
 /// The same by bare threads.
 pub(super) fn toil_limit(scale: Scale) -> f64 {
-    let step = nanoseconds_per_step();
-    run_without_queue::<Toil>(&skewed_lengths(scale, step), step)
+    without_queue::<Toil>(&toil::uneven(scale.of(20_000)), nanoseconds_per_step())
 }
 
 /// Sleeps of 1 to 100 ms. The ideal is what they take if each begins, in their order, as soon as a worker
@@ -81,15 +78,7 @@ fn uneven_lengths(scale: Scale) -> Vec<u64> {
         .collect()
 }
 
-/// In steps of so many nanoseconds.
-fn skewed_lengths(scale: Scale, step: f64) -> Vec<u64> {
-    let mut random = Random::new(7);
-    (0..scale.of(20_000))
-        .map(|_| (random.uneven() * 1000.0 / step) as u64)
-        .collect()
-}
-
-fn run<S: Subject, C: Call<Input = u64>>(lengths: &[u64], step: f64) -> f64 {
+fn run<S: Subject, C: Call<Input = u64>>(lengths: &[u64], unit: f64) -> f64 {
     let pool = started::<S>(workers());
     let run = || {
         pool.call_all::<C>(lengths.iter().copied(), |output| {
@@ -98,30 +87,12 @@ fn run<S: Subject, C: Call<Input = u64>>(lengths: &[u64], step: f64) -> f64 {
     };
     let took = nanoseconds(run);
     pool.stop();
-    ideal(lengths, step) / took
+    toil::ideal(lengths, unit) / took
 }
 
-/// Does the same work by as many threads that share a counter and nothing else: what the machine gives.
-fn run_without_queue<C: Call<Input = u64>>(lengths: &[u64], step: f64) -> f64 {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some(&length) = lengths.get(next.fetch_add(1, Ordering::Relaxed)) {
-            black_box(C::function(length));
-        }
-    };
-    let run = || {
-        thread::scope(|scope| {
-            for _ in 0..workers() {
-                scope.spawn(work);
-            }
-        });
-    };
-    ideal(lengths, step) / nanoseconds(run)
-}
-
-/// In nanoseconds: all of it, by so many workers.
-fn ideal(lengths: &[u64], step: f64) -> f64 {
-    lengths.iter().sum::<u64>() as f64 * step / workers() as f64
+/// The same work without a pool.
+fn without_queue<C: Call<Input = u64, Output = u64>>(lengths: &[u64], unit: f64) -> f64 {
+    toil::ideal(lengths, unit) / toil::without_queue(lengths, C::function)
 }
 
 /// How long the tasks take, if each is given to the worker that is free first.

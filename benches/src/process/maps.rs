@@ -1,17 +1,23 @@
 //! Maps over many items.
 
-use std::{hint::black_box, ops::Range, thread};
+use std::hint::black_box;
 
 use executor_core::{ExecutorExt as _, PortableTask, TaskError};
 use executor_process::ProcessPoolExecutor;
 
 use super::started;
-use crate::harness::workers;
-use crate::measure::clock::{median, nanoseconds};
 use crate::{
-    harness::Scale,
-    process::peers::{Procspawn, Subject as _},
-    process::work::{self, nanoseconds_per_step},
+    harness::{Scale, workers},
+    measure::{
+        clock::{median, nanoseconds},
+        maps::{in_halves, timed},
+        toil::nanoseconds_per_step,
+    },
+    process::{
+        peers::{Procspawn, Subject as _},
+        work,
+    },
+    tasks,
 };
 
 /// Items of 77 ns: the ideal time as a fraction of the time that they took.
@@ -80,7 +86,7 @@ pub(super) fn spin_limit(scale: Scale) -> f64 {
 pub(super) fn noop(scale: Scale) -> f64 {
     let items = scale.of(1_000_000);
     let pool = started::<ProcessPoolExecutor>(workers());
-    let tasks = || (0..items).map(work::noop::task);
+    let tasks = || (0..items).map(tasks::noop::task);
     drop(map(&pool, tasks()));
     let took = median(scale.of(5), || nanoseconds(|| drop(map(&pool, tasks()))));
     pool.stop();
@@ -92,7 +98,7 @@ pub(super) fn noop_by_procspawn(scale: Scale) -> f64 {
     let items = scale.of(1_000_000);
     let pool = started::<Procspawn>(workers());
     let best = best_chunk(&[1000, 10_000, 50_000, 200_000], |chunk| {
-        let each = |((), items): ((), Vec<u64>)| items.into_iter().map(work::noop).collect();
+        let each = |((), items): ((), Vec<u64>)| items.into_iter().map(tasks::noop).collect();
         drop(pool.map(items, chunk, (), each));
     });
     pool.stop();
@@ -132,12 +138,8 @@ impl Churn {
 
     /// The ideal time as a fraction of the time that a map took, which has to be right.
     fn efficiency(&self, scale: Scale, map: impl Fn() -> Vec<u64>) -> f64 {
-        let results = map();
-        for item in [0, self.items / 2, self.items - 1] {
-            let index = usize::try_from(item).expect("an index");
-            assert_eq!(results[index], work::churn(item, self.steps));
-        }
-        let took = median(scale.of(5), || nanoseconds(|| drop(black_box(map()))));
+        let of = |item| work::churn(item, self.steps);
+        let took = timed(self.items, scale.of(5), of, |_| map());
         self.serial / workers() as f64 / took
     }
 }
@@ -158,17 +160,6 @@ fn churn_all(items: impl IntoIterator<Item = u64>, steps: u32) -> Vec<u64> {
 
 fn spin_all(items: impl IntoIterator<Item = u64>, length: u64) -> Vec<u64> {
     items.into_iter().map(|_| work::spin(length)).collect()
-}
-
-/// One thread for each of two halves: what the machine gives.
-fn in_halves(items: u64, each: impl Fn(Range<u64>) -> Vec<u64> + Sync) -> Vec<u64> {
-    let each = &each;
-    thread::scope(|scope| {
-        let second = scope.spawn(move || each(items / 2..items));
-        let mut results = each(0..items / 2);
-        results.append(&mut second.join().expect("the work does not panic"));
-        results
-    })
 }
 
 /// What it takes with the best of these chunk sizes, each tried three times.

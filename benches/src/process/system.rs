@@ -5,25 +5,25 @@ use std::{fs, io, process};
 use executor_process::ProcessPoolExecutor;
 
 use super::{burst, calls, calls::started_raw, started};
-use crate::harness::workers;
 use crate::{
-    harness::Scale,
+    harness::{Scale, workers},
+    measure::switches::{field, sleeps_of},
     process::peers::{Subject, raw::Echo},
 };
 
 /// Context switches for each task of a burst.
 pub(super) fn switches_in_burst<S: Subject>(scale: Scale) -> f64 {
-    in_burst::<S>(scale, switches)
+    in_burst::<S>(scale, sleeps_of)
 }
 
 /// Context switches for each task that is waited for.
 pub(super) fn switches_in_calls<S: Subject>(scale: Scale) -> f64 {
-    in_calls::<S>(scale, switches)
+    in_calls::<S>(scale, sleeps_of)
 }
 
 /// The same for a message through bare pipes.
 pub(super) fn switches_in_calls_raw(scale: Scale) -> f64 {
-    in_calls_raw(scale, switches)
+    in_calls_raw(scale, sleeps_of)
 }
 
 /// Reads and writes for each task of a burst.
@@ -109,24 +109,8 @@ fn family() -> io::Result<Vec<u32>> {
     Ok(family)
 }
 
-/// How often its threads went to sleep.
-fn switches(process: u32) -> io::Result<u64> {
-    let mut switches = 0;
-    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-        let status = fs::read_to_string(thread?.path().join("status"))?;
-        switches += field(&status, "voluntary_ctxt_switches:");
-    }
-    Ok(switches)
-}
-
 /// How often it has read and written, whatever it was; other system calls are not known.
 fn transfers(process: u32) -> io::Result<u64> {
     let counts = fs::read_to_string(format!("/proc/{process}/io"))?;
     Ok(field(&counts, "syscr:") + field(&counts, "syscw:"))
-}
-
-fn field(text: &str, name: &str) -> u64 {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
-        .unwrap_or(0)
 }

@@ -9,6 +9,11 @@ use executor_core::PortableTask;
 use executor_macros::task;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::{
+    measure::toil::chain,
+    tasks::{nap, noop, toil, turn},
+};
+
 /// What can be sent by all subjects.
 pub(crate) trait Value: Serialize + DeserializeOwned + Send + 'static {}
 
@@ -62,11 +67,6 @@ calls! {
 }
 
 #[task(crate = "executor_core")]
-pub(crate) fn noop(x: u64) -> u64 {
-    x
-}
-
-#[task(crate = "executor_core")]
 pub(crate) fn spin(nanoseconds: u64) -> u64 {
     let length = Duration::from_nanos(nanoseconds);
     let start = Instant::now();
@@ -76,26 +76,10 @@ pub(crate) fn spin(nanoseconds: u64) -> u64 {
     nanoseconds
 }
 
-#[task(crate = "executor_core")]
-pub(crate) fn toil(iterations: u64) -> u64 {
-    (0..iterations).fold(hint::black_box(1), |x: u64, _| step(x))
-}
-
 /// The item of the maps: so many steps.
 #[task(crate = "executor_core")]
 pub(crate) fn churn(item: u64, steps: u32) -> u64 {
-    (0..steps).fold(item, |x: u64, _| step(x))
-}
-
-#[task(crate = "executor_core")]
-pub(crate) fn nap(microseconds: u64) -> u64 {
-    crate::measure::clock::pause(Duration::from_micros(microseconds));
-    microseconds
-}
-
-#[task(crate = "executor_core")]
-pub(crate) fn turn(bytes: Vec<u8>) -> Vec<u8> {
-    bytes
+    chain(steps.into(), item)
 }
 
 #[task(crate = "executor_core")]
@@ -111,23 +95,4 @@ pub(crate) fn hang(path: String) {
     loop {
         thread::park();
     }
-}
-
-/// The time of one iteration of `toil` and of one step of `churn`, undisturbed: the least of many
-/// measurements.
-pub(crate) fn nanoseconds_per_step() -> f64 {
-    const STEPS: u64 = 100_000;
-    let measure = |_| {
-        let start = Instant::now();
-        hint::black_box(toil(hint::black_box(STEPS)));
-        start.elapsed()
-    };
-    let least = (0..100).map(measure).min().expect("a hundred measurements");
-    least.as_nanos() as f64 / STEPS as f64
-}
-
-// A chain of dependent instructions, which no optimiser shortens.
-fn step(x: u64) -> u64 {
-    let x = x.wrapping_mul(6_364_136_223_846_793_005);
-    x ^ (x >> 29)
 }

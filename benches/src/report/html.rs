@@ -381,14 +381,25 @@ fn tables(out: &mut String, report: &Report) {
     out.push_str("<h2>Tables</h2>");
     for table in &report.tables {
         let ours = table.rows.iter().find(|row| row.kind == Kind::Ours);
-        let figure = ours.map(|row| row.shown(&table.unit)).unwrap_or_default();
+        let figure = ours.map(|row| format!("ours {}", row.shown(&table.unit)));
         put(
             out,
             format_args!(
-                "<details><summary><code>{}</code> {} <span class='figure'>ours {figure}</span></summary><div class='scroll'><table><tr>\
-                 <th>subject<th class='n'>median<th class='n'>spread<th class='n'>/ best peer<th class='n'>/ limit</tr>",
+                "<details><summary><code>{}</code> {} <span class='figure'>{}</span></summary>",
                 escape(&table.name),
-                escape(&table.title)
+                escape(&table.title),
+                figure.as_deref().unwrap_or("left out")
+            ),
+        );
+        if let Some(reason) = &table.left_out {
+            put(out, format_args!("<p>{}.</details>", escape(reason)));
+            continue;
+        }
+        put(
+            out,
+            format_args!(
+                "<div class='scroll'><table><tr>\
+                 <th>subject<th class='n'>median<th class='n'>spread<th class='n'>/ best peer<th class='n'>/ limit</tr>"
             ),
         );
         for row in &table.rows {

@@ -51,6 +51,10 @@ pub(super) fn document(report: &Report) -> String {
     }
     for table in &report.tables {
         put(format_args!("\n## {}: {}\n", table.name, table.title));
+        if let Some(reason) = &table.left_out {
+            put(format_args!("Left out: {reason}."));
+            continue;
+        }
         put(format_args!(
             "| subject | median | spread | /best peer | /limit |\n|---|--:|--:|--:|--:|"
         ));

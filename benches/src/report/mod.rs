@@ -58,6 +58,9 @@ pub(crate) struct Table {
     pub(crate) place: Option<Place>,
     pub(crate) best_peer: Option<String>,
     pub(crate) limit: Option<String>,
+    /// Why there are no rows.
+    #[serde(default)]
+    pub(crate) left_out: Option<String>,
     pub(crate) rows: Vec<Row>,
     pub(crate) goals: Vec<Judged>,
     /// How much the speed of the processor changed while it was measured.

@@ -20,6 +20,10 @@ pub(super) fn table(table: &Table) -> String {
         table.title,
         rounds.unwrap_or(0)
     );
+    if let Some(reason) = &table.left_out {
+        line(&mut text, format_args!("  left out: {reason}"));
+        return text;
+    }
     line(
         &mut text,
         format_args!(

@@ -2,37 +2,52 @@
 
 use std::hint::black_box;
 
-use executor_core::{Future as _, join};
-use executor_threads::ThreadPoolExecutor;
+use executor_core::{LocalExecutor, join};
 
-use crate::measure::tally::Tally;
-use crate::threads::peers::Subject;
+use crate::{
+    harness::Scale,
+    measure::{
+        clock::{median, nanoseconds},
+        tally::Tally,
+    },
+    threads::peers::Subject,
+};
+
+/// What a fork takes, in nanoseconds. The function gives the Fibonacci number of this index, by a fork for each addition.
+pub(crate) fn per_fork(scale: Scale, fibonacci: impl Fn(u64) -> u64) -> f64 {
+    let (n, result, forks) = match scale {
+        Scale::Full => (27, 196_418, 317_810.0),
+        Scale::Quick => (22, 17_711, 28_656.0),
+        Scale::Tiny => (10, 55, 88.0),
+    };
+    let run = || assert_eq!(fibonacci(black_box(n)), result, "a wrong result");
+    run();
+    median(scale.of(8), || nanoseconds(run) / forks)
+}
 
 /// Fibonacci by `join`, on a worker of the pool.
-pub(crate) fn fibonacci_by_join(pool: &'static ThreadPoolExecutor, n: u64) -> u64 {
-    fn fibonacci(pool: &ThreadPoolExecutor, n: u64) -> u64 {
+pub(crate) fn fibonacci_by_join<E: LocalExecutor + Subject>(pool: &'static E, n: u64) -> u64 {
+    fn fibonacci(pool: &impl LocalExecutor, n: u64) -> u64 {
         if n < 2 {
             return n;
         }
         let (a, b) = join(pool, || fibonacci(pool, n - 1), || fibonacci(pool, n - 2));
         a + b
     }
-    let n = black_box(n);
-    ThreadPoolExecutor::take(pool.submit(move || fibonacci(pool, n)))
+    E::take(pool.submit(move || fibonacci(pool, n)))
 }
 
 /// Fibonacci by one `spawn` and one `result` for each fork, on a worker of the pool.
-pub(crate) fn fibonacci_by_spawn(pool: &'static ThreadPoolExecutor, n: u64) -> u64 {
-    fn fibonacci(pool: &'static ThreadPoolExecutor, n: u64) -> u64 {
+pub(crate) fn fibonacci_by_spawn<S: Subject>(pool: &'static S, n: u64) -> u64 {
+    fn fibonacci<S: Subject>(pool: &'static S, n: u64) -> u64 {
         if n < 2 {
             return n;
         }
         let b = pool.submit(move || fibonacci(pool, n - 2));
         let a = fibonacci(pool, n - 1);
-        a + b.result().expect("no task of the benchmarks fails")
+        a + S::take(b)
     }
-    let n = black_box(n);
-    ThreadPoolExecutor::take(pool.submit(move || fibonacci(pool, n)))
+    S::take(pool.submit(move || fibonacci(pool, n)))
 }
 
 /// Fibonacci by `rayon::join`, on a worker of the pool.
@@ -44,7 +59,6 @@ pub(crate) fn fibonacci_by_rayon(pool: &rayon::ThreadPool, n: u64) -> u64 {
         let (a, b) = rayon::join(|| fibonacci(n - 1), || fibonacci(n - 2));
         a + b
     }
-    let n = black_box(n);
     pool.install(|| fibonacci(n))
 }
 
@@ -60,7 +74,7 @@ pub(crate) fn fibonacci_by_chili(pool: &chili::ThreadPool, n: u64) -> u64 {
         );
         a + b
     }
-    fibonacci(&mut pool.scope(), black_box(n))
+    fibonacci(&mut pool.scope(), n)
 }
 
 /// Fibonacci without a fork.
@@ -71,7 +85,7 @@ pub(crate) fn fibonacci_serially(n: u64) -> u64 {
         }
         black_box(fibonacci(n - 1)) + fibonacci(n - 2)
     }
-    fibonacci(black_box(n))
+    fibonacci(n)
 }
 
 /// A binary tree of that many tasks: each spawns its children, and nobody waits for any of them, but

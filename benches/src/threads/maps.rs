@@ -1,6 +1,6 @@
 //! A million tiny items, in order.
 
-use std::thread;
+use std::ops::Range;
 
 use executor_core::{
     ExecutorExt as _, LocalExecutorExt as _, PortableTask, Task, TaskError,
@@ -48,20 +48,9 @@ pub(crate) fn by_rayon(pool: &rayon::ThreadPool, items: u64) -> Vec<u64> {
     })
 }
 
-/// One thread of the standard library for each of two halves: what the machine can do.
-pub(crate) fn by_scoped_threads(items: u64) -> Vec<u64> {
-    let half = |range: std::ops::Range<u64>| move || range.map(hash).collect::<Vec<_>>();
-    thread::scope(|scope| {
-        let second = scope.spawn(half(items / 2..items));
-        let mut results = half(0..items / 2)();
-        results.append(&mut second.join().expect("hashing does not panic"));
-        results
-    })
-}
-
-/// On this thread alone.
-pub(crate) fn serially(items: u64) -> Vec<u64> {
-    (0..items).map(hash).collect()
+/// In a loop.
+pub(crate) fn hash_all(items: Range<u64>) -> Vec<u64> {
+    items.map(hash).collect()
 }
 
 /// The hash of an item, as a portable task.

@@ -1,25 +1,24 @@
 //! The measurements: each takes one sample of one subject, in a process of its own.
 
-use std::{
-    hint::black_box,
-    num::NonZero,
-    sync::{Arc, Barrier},
-    thread,
-    time::Duration,
-};
+use std::{hint::black_box, num::NonZero, thread, time::Duration};
 
 use executor_threads::ThreadPoolExecutor;
 
 use crate::{
-    harness::Scale,
-    harness::workers,
+    harness::{Scale, workers},
     measure::{
-        allocator,
         clock::{median, nanoseconds, pause},
+        maps::{in_halves, timed},
         switches,
+        toil::{self, nanoseconds_per_step},
     },
-    threads::peers::Subject,
-    threads::{flows, forks, maps, uneven::Uneven},
+    tasks,
+    threads::{
+        costs, flows,
+        forks::{self, per_fork},
+        maps,
+        peers::{Subject, rayon_pool},
+    },
 };
 
 /// Submit and wait, warm: nanoseconds a task.
@@ -69,19 +68,19 @@ pub(super) fn clients<S: Subject>(clients: u64, scale: Scale) -> f64 {
 /// `join` of ours: nanoseconds a fork.
 pub(super) fn join<const N: usize>(scale: Scale) -> f64 {
     let pool = leaked::<ThreadPoolExecutor>(N);
-    fork(scale, |n| forks::fibonacci_by_join(pool, n))
+    per_fork(scale, |n| forks::fibonacci_by_join(pool, n))
 }
 
 /// `spawn` and `result` of ours: nanoseconds a fork.
 pub(super) fn spawn<const N: usize>(scale: Scale) -> f64 {
     let pool = leaked::<ThreadPoolExecutor>(N);
-    fork(scale, |n| forks::fibonacci_by_spawn(pool, n))
+    per_fork(scale, |n| forks::fibonacci_by_spawn(pool, n))
 }
 
 /// `rayon::join`: nanoseconds a fork.
 pub(super) fn rayon_join<const N: usize>(scale: Scale) -> f64 {
     let pool = rayon_pool(N);
-    fork(scale, |n| forks::fibonacci_by_rayon(&pool, n))
+    per_fork(scale, |n| forks::fibonacci_by_rayon(&pool, n))
 }
 
 /// The `join` of chili: nanoseconds a fork.
@@ -92,12 +91,12 @@ pub(super) fn chili_join<const N: usize>(scale: Scale) -> f64 {
         thread_count: Some(others),
         ..chili::Config::default()
     });
-    fork(scale, |n| forks::fibonacci_by_chili(&pool, n))
+    per_fork(scale, |n| forks::fibonacci_by_chili(&pool, n))
 }
 
 /// The same additions by one thread: nanoseconds a fork.
 pub(super) fn serial_fibonacci(scale: Scale) -> f64 {
-    fork(scale, forks::fibonacci_serially)
+    per_fork(scale, forks::fibonacci_serially)
 }
 
 /// One thread started and joined: nanoseconds.
@@ -139,31 +138,32 @@ pub(super) fn map_rayon(scale: Scale) -> f64 {
 
 /// A map by scoped threads: nanoseconds in all.
 pub(super) fn map_scoped(scale: Scale) -> f64 {
-    map(scale, maps::by_scoped_threads)
+    map(scale, |items| in_halves(items, maps::hash_all))
 }
 
 /// A map by this thread: nanoseconds in all.
 pub(super) fn map_serial(scale: Scale) -> f64 {
-    map(scale, maps::serially)
+    map(scale, |items| maps::hash_all(0..items))
 }
 
 /// Uneven tasks: the ideal time as a fraction of the time that they took.
 pub(super) fn uneven<S: Subject>(scale: Scale) -> f64 {
     let pool = started::<S>();
-    let work = Uneven::new(usize::try_from(scale.of(20_000)).expect("fits"));
-    let ideal = work
-        .ideal(u32::try_from(workers()).expect("a handful"))
-        .as_nanos() as f64;
-    ideal / nanoseconds(|| work.run(&pool))
+    let lengths = toil::uneven(scale.of(20_000));
+    let run = || {
+        let submit = |&steps| pool.submit(move || tasks::toil(steps));
+        let handles: Vec<_> = lengths.iter().map(submit).collect();
+        for handle in handles {
+            black_box(S::take(handle));
+        }
+    };
+    toil::ideal(&lengths, nanoseconds_per_step()) / nanoseconds(run)
 }
 
 /// The same by two bare threads: what the machine gives.
 pub(super) fn uneven_limit(scale: Scale) -> f64 {
-    let work = Uneven::new(usize::try_from(scale.of(20_000)).expect("fits"));
-    let ideal = work
-        .ideal(u32::try_from(workers()).expect("a handful"))
-        .as_nanos() as f64;
-    ideal / nanoseconds(|| work.run_without_queue(workers()))
+    let lengths = toil::uneven(scale.of(20_000));
+    toil::ideal(&lengths, nanoseconds_per_step()) / toil::without_queue(&lengths, tasks::toil)
 }
 
 /// A pool built, used once and ended: nanoseconds.
@@ -173,44 +173,14 @@ pub(super) fn short_life<S: Subject>(scale: Scale) -> f64 {
     })
 }
 
-/// Bytes asked of the allocator for each task that waits in the queue, without the caller's list of
-/// handles.
+/// Bytes for each task that waits.
 pub(super) fn bytes<S: Subject>(scale: Scale) -> f64 {
-    let pool = started::<S>();
-    let end = Arc::new(Barrier::new(workers() + 1));
-    // One after the other, so that no worker takes both and starts only one.
-    for _ in 0..workers() {
-        let start = Arc::new(Barrier::new(2));
-        let (start_there, end) = (Arc::clone(&start), Arc::clone(&end));
-        pool.fire(move || {
-            start_there.wait();
-            end.wait();
-        });
-        start.wait();
-    }
-    let tasks = scale.of(1_000_000);
-    let mut handles = Vec::with_capacity(usize::try_from(tasks).expect("fits"));
-    let allocated = allocator::count(|| handles.extend((0..tasks).map(|i| pool.submit(move || i))));
-    end.wait();
-    for handle in handles {
-        black_box(S::take(handle));
-    }
-    allocated.live_bytes as f64 / tasks as f64
+    costs::bytes(&started::<S>(), scale.of(1_000_000))
 }
 
-/// Allocations for each task, from its submission until its result is taken. More than a whole
-/// number by what the queue needs for its blocks.
+/// Allocations for each task.
 pub(super) fn allocations<S: Subject>(scale: Scale) -> f64 {
-    let pool = started::<S>();
-    let tasks = scale.of(100_000);
-    let mut handles = Vec::with_capacity(usize::try_from(tasks).expect("fits"));
-    let allocated = allocator::count(|| {
-        handles.extend((0..tasks).map(|i| pool.submit(move || i)));
-        for handle in handles.drain(..) {
-            black_box(S::take(handle));
-        }
-    });
-    allocated.calls as f64 / tasks as f64
+    costs::allocations(&started::<S>(), scale.of(100_000))
 }
 
 /// Context switches of the pool's threads in a second without work. Not a number where the system
@@ -218,9 +188,9 @@ pub(super) fn allocations<S: Subject>(scale: Scale) -> f64 {
 pub(super) fn idle_switches<S: Subject>(scale: Scale) -> f64 {
     let pool = started::<S>();
     pause(Duration::from_millis(scale.of(200)));
-    let before = switches::context_switches_of_others();
+    let before = switches::all_of_others();
     pause(Duration::from_millis(scale.of(1000)));
-    let after = switches::context_switches_of_others();
+    let after = switches::all_of_others();
     pool.stop();
     match (before, after) {
         (Ok(before), Ok(after)) => (after - before) as f64,
@@ -241,28 +211,6 @@ fn leaked<S: Subject>(workers: usize) -> &'static S {
     pool
 }
 
-fn rayon_pool(workers: usize) -> rayon::ThreadPool {
-    let builder = rayon::ThreadPoolBuilder::new().num_threads(workers);
-    builder.build().expect("threads can be started")
-}
-
-fn fork(scale: Scale, mut fibonacci: impl FnMut(u64) -> u64) -> f64 {
-    let (n, forks) = match scale {
-        Scale::Full => (27, 317_810.0),
-        Scale::Quick => (22, 28_656.0),
-        Scale::Tiny => (10, 88.0),
-    };
-    fibonacci(n);
-    median(scale.of(10), || {
-        let run = || {
-            black_box(fibonacci(n));
-        };
-        nanoseconds(run) / forks
-    })
-}
-
-fn map(scale: Scale, mut map: impl FnMut(u64) -> Vec<u64>) -> f64 {
-    let items = scale.of(1_000_000);
-    map(items);
-    median(scale.of(9), || nanoseconds(|| drop(black_box(map(items)))))
+fn map(scale: Scale, map: impl FnMut(u64) -> Vec<u64>) -> f64 {
+    timed(scale.of(1_000_000), scale.of(9), maps::hash, map)
 }

@@ -1,12 +1,12 @@
 //! The list of workloads, with their goals.
 
+pub(crate) mod costs;
 mod flows;
-mod forks;
+pub(crate) mod forks;
 mod java;
 mod maps;
 mod measure;
 pub(crate) mod peers;
-mod uneven;
 
 use executor_threads::ThreadPoolExecutor;
 
@@ -132,6 +132,8 @@ pub(crate) fn all() -> Vec<Workload> {
             .goal(Times(1.0, BestInRust))
             .goal(Wish(45e3))
             .contend(each_subject!(contenders!(short_life)))
+            .program("Java ForkJoinPool", java::fork_join)
+            .program("Java ThreadPoolExecutor", java::executor)
             .limit("a thread started and joined", measure::one_thread),
         Workload::new("mem-bytes", "memory for each of 1,000,000 outstanding tasks", BYTES)
             .goal(AtMost(160.0))

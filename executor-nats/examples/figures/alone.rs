@@ -1,17 +1,10 @@
-//! Figures of one thing at a time: a crash, a stop, and a task beside a bare request.
+//! Figures of one thing at a time: a crash, and a stop.
 
-use std::{
-    env,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use async_nats::Client;
 use executor_core::{ExecutorExt as _, Future as _, StopLevel, context};
 use executor_macros::task;
 use executor_nats::NatsExecutor;
-use futures_util::StreamExt as _;
-use tokio::runtime::Runtime;
 
 use crate::{Checked, Program, pause, show, square, timed, until_stopped};
 
@@ -92,68 +85,4 @@ pub(crate) fn running_is_stopped(url: &str) -> Checked {
         );
     }
     Ok(())
-}
-
-/// A task, a request, a task, a request: with another process each, which answers.
-pub(crate) fn task_and_request(url: &str) -> Checked {
-    let _echo = Program(
-        Command::new(env::current_exe()?)
-            .args(["echo", url])
-            .spawn()?,
-    );
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let client = runtime.block_on(async_nats::connect(url))?;
-    while request(&runtime, &client).is_err() {
-        pause(Duration::from_millis(20));
-    }
-    for isolation in ["threads", "process"] {
-        let queue = format!("ratio-{isolation}");
-        let _worker = Program::worker(url, &queue, isolation, &["--slots", "64"])?;
-        let executor = NatsExecutor::builder().url(url).queue(&queue);
-        let executor = executor.parallelism(64).connect()?;
-        for number in 0..200 {
-            executor.submit(square::task(number))?.result()?;
-        }
-        let (mut tasks, mut requests) = (Vec::new(), Vec::new());
-        for number in 0..2000 {
-            let began = Instant::now();
-            executor.submit(square::task(number))?.result()?;
-            tasks.push(began.elapsed());
-            let began = Instant::now();
-            request(&runtime, &client)?;
-            requests.push(began.elapsed());
-        }
-        tasks.sort_unstable();
-        requests.sort_unstable();
-        let ratio = tasks[1000].as_secs_f64() / requests[1000].as_secs_f64();
-        println!("-- task, request, task, request .. isolation: {isolation}");
-        show("one task", tasks);
-        show("one bare request and reply", requests);
-        println!("ratio of the medians: {ratio:.2}");
-    }
-    Ok(())
-}
-
-fn request(runtime: &Runtime, client: &Client) -> Checked {
-    runtime.block_on(client.request("echo", "12345678".into()))?;
-    Ok(())
-}
-
-/// Answers requests, until it is killed.
-pub(crate) fn echo(url: &str) -> Checked {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let client = async_nats::connect(url).await?;
-        let mut requests = client.subscribe("echo").await?;
-        while let Some(request) = requests.next().await {
-            if let Some(reply) = request.reply {
-                client.publish(reply, request.payload).await?;
-            }
-        }
-        Ok(())
-    })
 }

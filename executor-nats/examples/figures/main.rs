@@ -1,9 +1,10 @@
-//! What the issue asks for, measured: `cargo run --release -p executor-nats --example figures`.
+//! What the issue asks for beside speed, measured: `cargo run --release -p executor-nats --example figures`. How fast single
+//! tasks, bursts and maps are is in the tables of `benches`: `cargo run --release -p benches --bin compare -- --only n1`, and `n2`, `n3`.
 //!
-//! One word, or several, choose parts: `bare`, `threads`, `process`, `kill`, `crash`, `stop`, `ratio`. `--storms 20` is a part of its own: so many runs
-//! of 20,000 tasks, in each of which the server is killed six times.
+//! One word, or several, choose parts: `threads`, `process` (cancel, large bodies), `kill`, `crash`, `stop`. `--storms 20` is a part
+//! of its own: so many runs of 20,000 tasks, in each of which the server is killed six times.
 //!
-//! Prints and judges nothing. The server is the one that `NATS_SERVER` names, or the one in `PATH`.
+//! Prints and judges nothing. The server is the one that `NATS_SERVER` names, the one in `PATH`, or that of `cargo xtask nats`.
 
 use std::{
     env,
@@ -16,7 +17,6 @@ use std::{
 use executor_core::{Executor as _, ExecutorExt as _, Future as _};
 use executor_macros::task;
 use executor_nats::{NatsExecutor, worker_main};
-use futures_util::StreamExt as _;
 
 mod alone;
 #[path = "../../tests/support/server.rs"]
@@ -62,19 +62,14 @@ fn main() -> Checked {
     if arguments.first().is_some_and(|first| first == "worker") {
         return Ok(worker_main(arguments)?);
     }
-    if let [word, rest @ ..] = &arguments[..] {
-        match (word.as_str(), rest) {
-            ("echo", [url]) => return alone::echo(url),
-            ("--storms", [runs]) => return storms::run(runs.parse()?),
-            _ => {}
-        }
+    if let [word, runs] = &arguments[..]
+        && word == "--storms"
+    {
+        return storms::run(runs.parse()?);
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|one| one == name);
     let server = Server::start(Options::new());
     let url = server.url();
-    if wanted("bare") {
-        bare(&url)?;
-    }
     for isolation in ["threads", "process"] {
         if !wanted(isolation) {
             continue;
@@ -96,47 +91,10 @@ fn main() -> Checked {
     if wanted("stop") {
         alone::running_is_stopped(&url)?;
     }
-    if wanted("ratio") {
-        alone::task_and_request(&url)?;
-    }
     Ok(())
 }
 
 fn all_of(executor: &NatsExecutor) -> Checked {
-    executor.submit(square::task(1))?.result()?;
-    let trips = timed(2000, |x| {
-        executor.submit(square::task(x))?.result()?;
-        Ok(())
-    })?;
-    show("one task", trips);
-    for _ in 0..3 {
-        let began = Instant::now();
-        let futures: Result<Vec<_>, _> = (0..10_000)
-            .map(|x| executor.submit(square::task(x)))
-            .collect();
-        let futures = futures?;
-        let submitted = began.elapsed();
-        for future in futures {
-            future.result()?;
-        }
-        let all = began.elapsed();
-        println!(
-            "10,000 at once: {:.0}/s ({all:?}, of it submission {submitted:?})",
-            1e4 / all.as_secs_f64()
-        );
-    }
-    for _ in 0..2 {
-        let began = Instant::now();
-        let mut count = 0;
-        for result in executor.map((0..1_000_000).map(square::task)) {
-            count += usize::from(result.is_ok());
-        }
-        let all = began.elapsed();
-        println!(
-            "map of {count} tiny items: {:.0}/s",
-            1e6 / all.as_secs_f64()
-        );
-    }
     let cancels = timed(100, |_| {
         let future = executor.submit(until_stopped::task())?;
         while !future.is_running() {
@@ -169,44 +127,6 @@ fn all_of(executor: &NatsExecutor) -> Checked {
         );
     }
     println!("{:?}", executor.stats());
-    Ok(())
-}
-
-/// The same number of bytes, without anything of ours.
-fn bare(url: &str) -> Checked {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let responder = url.to_owned();
-    let (sender, ready) = std::sync::mpsc::channel();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        runtime.block_on(async {
-            let client = async_nats::connect(&responder).await.expect("a connection");
-            let mut requests = client.subscribe("echo").await.expect("a subscription");
-            client.flush().await.expect("a server");
-            sender.send(()).expect("somebody waits");
-            while let Some(request) = requests.next().await {
-                if let Some(reply) = request.reply {
-                    client
-                        .publish(reply, request.payload)
-                        .await
-                        .expect("a server");
-                }
-            }
-        });
-    });
-    ready.recv()?;
-    let client = runtime.block_on(async_nats::connect(url))?;
-    let trips = timed(5000, |_| {
-        let asking = client.request("echo", "12345678".into());
-        runtime.block_on(asking)?;
-        Ok(())
-    })?;
-    show("bare request and reply", trips);
     Ok(())
 }
 

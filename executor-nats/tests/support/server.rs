@@ -1,6 +1,6 @@
 //! A real `nats-server` on a port of its own: started, killed, frozen and restarted by the tests.
 //!
-//! `NATS_SERVER` names the program, else it is looked for in `PATH`. Each server has a folder of its own, which goes
+//! `NATS_SERVER` names the program, else it is looked for in `PATH`, and where `cargo xtask nats` leaves it. Each server has a folder of its own, which goes
 //! with it, and listens on loopback alone. One server serves a group of tests: it is up in some 30 ms.
 
 use std::{
@@ -188,20 +188,29 @@ impl Options {
 
 /// The program, or a panic that says how to get it.
 pub(crate) fn program() -> PathBuf {
+    find().unwrap_or_else(|| {
+        panic!(
+            "there is no nats-server, neither in PATH nor in the folder `target`: run `cargo xtask nats`, which fetches \
+             one, or set NATS_SERVER to it"
+        )
+    })
+}
+
+/// The program, if there is one.
+pub(crate) fn find() -> Option<PathBuf> {
     if let Some(named) = env::var_os("NATS_SERVER").filter(|value| !value.is_empty()) {
-        return named.into();
+        return Some(named.into());
     }
     let folders = env::var_os("PATH").unwrap_or_default();
     let name = format!("nats-server{}", env::consts::EXE_SUFFIX);
-    env::split_paths(&folders)
-        .map(|folder| folder.join(&name))
-        .find(|path| path.is_file())
-        .unwrap_or_else(|| {
-            panic!(
-                "these tests need a nats-server, and there is none in PATH: run `cargo xtask test`, which fetches \
-                 one, or set NATS_SERVER to it (`export NATS_SERVER=\"$(cargo xtask nats)\"`)"
-            )
-        })
+    let in_path = env::split_paths(&folders).map(|folder| folder.join(&name));
+    // This program is somewhere below the folder of which xtask's is one.
+    let own = env::current_exe().unwrap_or_default();
+    let fetched = own.ancestors().flat_map(|folder| {
+        ["sid", "own"]
+            .map(|source| folder.join(format!("nats-server/{source}/usr/sbin/nats-server")))
+    });
+    in_path.chain(fetched).find(|path| path.is_file())
 }
 
 /// Starts the program; returns once it listens, with the port that it listens on.

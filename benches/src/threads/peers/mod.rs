@@ -16,9 +16,17 @@ mod threadpool;
 mod tokio;
 
 pub(crate) use self::{
-    async_executor::AsyncExecutor, async_task::AsyncTask, blocking::TokioBlocking,
-    crossbeam::Crossbeam, executors::WorkStealing, futures::FuturesPool, rayon::Rayon,
-    rusty_pool::RustyPool, scheduled::Scheduled, threadpool::ThreadPool, tokio::TokioSpawn,
+    async_executor::AsyncExecutor,
+    async_task::AsyncTask,
+    blocking::TokioBlocking,
+    crossbeam::Crossbeam,
+    executors::WorkStealing,
+    futures::FuturesPool,
+    rayon::{Rayon, rayon_pool},
+    rusty_pool::RustyPool,
+    scheduled::Scheduled,
+    threadpool::ThreadPool,
+    tokio::TokioSpawn,
 };
 
 /// A pool of worker threads, as its users would use it.

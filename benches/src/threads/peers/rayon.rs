@@ -5,18 +5,19 @@ use super::Subject;
 /// `rayon::spawn`, with a `oneshot` for the result.
 pub(crate) struct Rayon(rayon::ThreadPool);
 
+/// A pool of rayon's own.
+pub(crate) fn rayon_pool(workers: usize) -> rayon::ThreadPool {
+    let builder = ThreadPoolBuilder::new().num_threads(workers);
+    builder.build().expect("threads can be started")
+}
+
 impl Subject for Rayon {
     const NAME: &'static str = "rayon + oneshot";
 
     type Handle<R: Send + 'static> = oneshot::Receiver<R>;
 
     fn start(workers: usize) -> Self {
-        Self(
-            ThreadPoolBuilder::new()
-                .num_threads(workers)
-                .build()
-                .expect("threads can be started"),
-        )
+        Self(rayon_pool(workers))
     }
 
     fn submit<R, F>(&self, task: F) -> oneshot::Receiver<R>
