@@ -117,8 +117,9 @@ def package(name):
     try:
         return __import__(name)
     except ImportError as error:
-        requirements = "benches/python/requirements.txt"
-        raise Skip(f"no {name} ({error}); pip install -r {requirements}") from error
+        venv = "target/python-venv"
+        remedy = f"python3 -m venv {venv} && {venv}/bin/pip install -r benches/python/requirements.txt"
+        raise Skip(f"no {name} ({error}): {remedy}") from error
 
 
 # What is measured: each takes the class of a pool, how often, and how many workers, and gives nanoseconds.

@@ -125,7 +125,7 @@ impl Workload {
         }
     }
 
-    /// Has `--quick` do all of the work: for what takes some 60 ms at most, of which the beginning is a large part.
+    /// Has `--quick` do all of the work: for what takes half a second at most, of which the beginning is a large part.
     pub(crate) fn whole(mut self) -> Self {
         self.is_whole = true;
         self

@@ -40,9 +40,11 @@ pub(crate) fn all() -> Vec<Workload> {
     let join = Named("rayon::join");
     vec![
         Workload::new("r1-noop", "one no-op task, submitted and waited for, warm", MICROSECONDS)
+            .whole()
             .goal(Times(0.7, spawn))
             .contend(both!(calls::noop)),
         Workload::new("r1-1us", "the same with 1 us of work", MICROSECONDS)
+            .whole()
             .goal(Times(0.7, spawn))
             .contend(both!(calls::microsecond)),
         Workload::new("r1-idle", "one no-op task after 1 ms of idleness", MICROSECONDS)

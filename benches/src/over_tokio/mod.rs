@@ -51,6 +51,7 @@ pub(crate) fn all() -> Vec<Workload> {
     let one_more = AtMost(1.02);
     vec![
         Workload::new("k1-call", "one call, submitted and awaited in block_on", MICROSECONDS)
+            .whole()
             .goal(calls)
             .contend(calls!(flows::one_by_one, Outside)),
         Workload::new("k1-idle", "the same after 1 ms of idleness", MICROSECONDS)
@@ -64,12 +65,15 @@ pub(crate) fn all() -> Vec<Workload> {
             .goal(calls)
             .contend(calls!(flows::windows, Outside, 1000)),
         Workload::new("k3-outside", "one future, submitted and awaited in block_on, 2 workers", NANOSECONDS)
+            .whole()
             .goal(futures)
             .contend(futures!(flows::one_by_one, Outside)),
         Workload::new("k3-inside", "one future, submitted and awaited in a task, 2 workers", NANOSECONDS)
+            .whole()
             .goal(futures)
             .contend(futures!(flows::one_by_one, Inside)),
         Workload::new("k3-current", "one future, submitted and awaited, current-thread runtime", NANOSECONDS)
+            .whole()
             .goal(futures)
             .contend(futures!(flows::one_by_one, Current)),
         Workload::new("k4-outside-100", "windows of 100 futures, in block_on, 2 workers; per future", NANOSECONDS)

@@ -325,7 +325,7 @@ fn lines(
 
 /// The same subject has the same colour everywhere.
 fn class(name: &str, kind: Kind, is_process: bool) -> String {
-    let ours = ["threads", "process", "rayon", "tokio"];
+    let ours = ["threads", "process", "rayon", "tokio", "nats"];
     let peers = [
         "crossbeam by hand",
         "rayon + oneshot",
@@ -337,7 +337,7 @@ fn class(name: &str, kind: Kind, is_process: bool) -> String {
         Kind::Ours => {
             let place = ours.iter().position(|it| name.ends_with(it));
             let plain = if is_process { 1 } else { 0 };
-            let index = place.unwrap_or(if name == "ours" { plain } else { 4 });
+            let index = place.unwrap_or(if name == "ours" { plain } else { 5 });
             format!("ours c{index}")
         }
         Kind::Peer | Kind::Foreign => {

@@ -38,6 +38,7 @@ pub(crate) fn all() -> Vec<Workload> {
     let rayon_join = Named("rayon::join");
     vec![
         Workload::new("t1", "submit and wait, warm", NANOSECONDS)
+            .whole()
             .goal(Times(0.25, Named("crossbeam by hand")))
             .goal(Wish(500.0))
             .contend(each_subject!(contenders!(warm)))
@@ -52,6 +53,7 @@ pub(crate) fn all() -> Vec<Workload> {
             .program("Java ForkJoinPool", java::fork_join)
             .program("Java ThreadPoolExecutor", java::executor),
         Workload::new("t2", "1,000,000 no-op tasks submitted, then all results taken; per task", NANOSECONDS)
+            .whole()
             .goal(Times(0.5, Named("rayon + oneshot")))
             .goal(Times(0.25, Named("tokio spawn_blocking")))
             .goal(Times(0.8, BestInRust))
@@ -62,6 +64,7 @@ pub(crate) fn all() -> Vec<Workload> {
             .program("Java ForkJoinPool", java::fork_join)
             .program("Java ThreadPoolExecutor", java::executor),
         Workload::new("t3", "1,000,000 no-op tasks, fire and forget; per task", NANOSECONDS)
+            .whole()
             .goal(Times(1.0, Named("Java ForkJoinPool")))
             .goal(Wish(60.0))
             .contend(each_subject!(contenders!(forgotten)))
@@ -71,6 +74,7 @@ pub(crate) fn all() -> Vec<Workload> {
         clients(2),
         clients(8),
         Workload::new("t4", "4 clients x 250,000 no-op tasks, all results taken; per task", NANOSECONDS)
+            .whole()
             .goal(Times(0.9, BestInRust))
             .goal(Times(1.0, Named("Java ForkJoinPool")))
             .goal(Wish(85.0))
@@ -155,6 +159,7 @@ fn clients(clients: u64) -> Workload {
     let title =
         format!("{clients} clients, 1,000,000 no-op tasks in all, all results taken; per task");
     Workload::new(name, title, NANOSECONDS)
+        .whole()
         .at(Chart::Clients, clients as f64)
         .contender("ours", move |scale| {
             measure::clients::<ThreadPoolExecutor>(clients, scale)
