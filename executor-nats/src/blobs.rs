@@ -1,6 +1,12 @@
 //! Bodies that are too large for a message: they go through the object store, and the message says where they are.
 
-use async_nats::jetstream::{Context, object_store::ObjectMetadata};
+use std::{sync::atomic::Ordering, time::Duration};
+
+use async_nats::{
+    Client,
+    connection::State,
+    jetstream::{Context, object_store::ObjectMetadata},
+};
 use executor_core::{TaskError, TaskErrorKind};
 use tokio::{io::AsyncReadExt as _, time::Instant};
 
@@ -34,9 +40,13 @@ impl Blobs {
     /// Stores a body.
     pub(crate) async fn put(&self, body: &[u8]) -> Result<BlobRef, String> {
         let began = Instant::now();
-        self.try_put(body)
-            .await
-            .map_err(|why| self.explain(began, why))
+        let mut tries = Tries::new(&self.jetstream.client());
+        loop {
+            match self.try_put(body).await {
+                Err(_) if tries.once_more().await => {}
+                stored => return stored.map_err(|why| self.explain(began, why)),
+            }
+        }
     }
 
     async fn try_put(&self, body: &[u8]) -> Result<BlobRef, String> {
@@ -72,6 +82,16 @@ impl Blobs {
 
     /// Gets a body back, whole and as it was.
     pub(crate) async fn get(&self, blob: &BlobRef) -> Result<Vec<u8>, TaskError> {
+        let mut tries = Tries::new(&self.jetstream.client());
+        loop {
+            match self.try_get(blob).await {
+                Err(_) if tries.once_more().await => {}
+                got => return got,
+            }
+        }
+    }
+
+    async fn try_get(&self, blob: &BlobRef) -> Result<Vec<u8>, TaskError> {
         let (bucket, began) = (self.names.blobs(), Instant::now());
         let lost = |why: String| {
             let why = self.explain(began, why);
@@ -133,3 +153,37 @@ impl Blobs {
         }
     }
 }
+
+/// A body is tried again when the connection was lost meanwhile, which is no reason to lose it. Not for ever.
+struct Tries {
+    client: Client,
+    began: Instant,
+    connects: u64,
+}
+
+impl Tries {
+    fn new(client: &Client) -> Self {
+        Self {
+            client: client.clone(),
+            began: Instant::now(),
+            connects: client.statistics().connects.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Whether what has failed just now is worth another try.
+    async fn once_more(&mut self) -> bool {
+        let connects = self.client.statistics().connects.load(Ordering::Relaxed);
+        let before = std::mem::replace(&mut self.connects, connects);
+        let was_lost = self.client.connection_state() != State::Connected || connects != before;
+        if !was_lost || self.began.elapsed() > AGAIN {
+            return false;
+        }
+        tokio::time::sleep(PAUSE).await;
+        true
+    }
+}
+
+/// How long a body is tried again.
+const AGAIN: Duration = Duration::from_secs(60);
+
+const PAUSE: Duration = Duration::from_millis(100);

@@ -6,6 +6,8 @@
 //! 1. asks for nothing more, and asks how many tasks wait. If there are some, its requests are about to be filled: it waits for that, for a moment.
 //! 2. ends the subscription, and asks once more: what was sent before has arrived before the answer.
 //!
+//! A task that comes to an empty queue just then, and in a piece of its own, is left to its lease.
+//!
 //! What it gets meanwhile is given back after the subscription has ended, in the order of the connection: before, the server
 //! could give it to the same worker again, and again, until its attempts are used up.
 

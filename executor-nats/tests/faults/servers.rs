@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use crate::support::{
     cluster::{LEASE, check_serves},
     guard::{add, eventually, pass, settle, step},
-    tasks::{double, note},
+    tasks::{double, note, reverse},
 };
 
 pub(crate) fn add_to(trials: &mut Vec<Trial>) {
@@ -102,4 +102,33 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
             );
         }
     });
+
+    add(
+        trials,
+        "servers::killed_with_large_bodies_on_their_way",
+        |bench| {
+            const TASKS: u8 = 12;
+            let executor = bench.executor();
+            let _worker = bench.worker(4);
+            check_serves(&executor);
+            let futures: Vec<_> = (0..TASKS)
+                .map(|number| {
+                    let mut bytes = vec![number; 4 << 20];
+                    bytes[0] = 255;
+                    executor.submit(reverse::task(bytes)).unwrap()
+                })
+                .collect();
+            for kill in 0..6 {
+                step(&format!("kill {kill}"));
+                pass(Duration::from_millis(150));
+                bench.server.kill();
+                bench.server.restart();
+            }
+            for (number, future) in (0..TASKS).zip(futures) {
+                let bytes = settle(&format!("task {number}"), future).unwrap();
+                let (last, rest) = bytes.split_last().unwrap();
+                assert!(*last == 255 && rest.iter().all(|byte| *byte == number));
+            }
+        },
+    );
 }
