@@ -16,7 +16,7 @@ use std::{
 
 use executor_core::{Executor, ExecutorExt as _, Future as _, PortableTask};
 
-use crate::{backends, harness::stats::Samples};
+use crate::{backends, harness::stats::Samples, left_out};
 
 /// How much of a sample is run, in time of one thread: long enough to be measured, and not for ever.
 const SERIAL: Duration = Duration::from_millis(400);
@@ -43,23 +43,26 @@ where
     let tasks = tasks.into_iter();
     let (count, serial) = sample(&tasks);
     let sample = || tasks.clone().take(count);
-    let per_task = serial / count as f64;
     let mut choices = choices(count);
     let mut rests = Vec::new();
     for backend in backends() {
         let pool = backend.open(1);
-        // What one task costs beyond its own time, when nothing else is to be done.
-        let mut round_trips = Samples::new();
         sample().take(1).for_each(|task| {
             run_one(&pool, task);
         });
-        for task in sample().take(200) {
-            round_trips.add(run_one(&pool, task));
+        // Tasks may be of very different lengths, so each is compared with itself.
+        let mut differences = Samples::new();
+        for (here, there) in sample().zip(sample()).take(200) {
+            let begun = Instant::now();
+            drop(black_box(here.run()));
+            let alone = begun.elapsed().as_nanos() as f64;
+            differences.add(run_one(&pool, there) - alone);
         }
         rests.push(Overhead {
             backend: backend.name,
             is_remote: backend.is_remote,
-            alone: (round_trips.median() - per_task).max(0.0),
+            alone: differences.median().max(0.0),
+            apart: 0.0,
             together: 0.0,
         });
     }
@@ -75,13 +78,15 @@ where
         }
     }
     for rest in &mut rests {
-        let alone = choices
-            .iter()
-            .filter(|choice| choice.backend == rest.backend && choice.workers == 1);
-        let least = alone
-            .map(|choice| choice.times.median())
-            .fold(f64::INFINITY, f64::min);
-        rest.together = ((least - serial) / count as f64).max(0.0);
+        let least = |is_meant: fn(&Choice) -> bool| {
+            let on_one = |it: &&Choice| it.backend == rest.backend && it.workers == 1;
+            let times = choices.iter().filter(on_one).filter(|it| is_meant(it));
+            let least = times
+                .map(|it| it.times.median())
+                .fold(f64::INFINITY, f64::min);
+            ((least - serial) / count as f64).max(0.0)
+        };
+        (rest.apart, rest.together) = (least(|it| it.chunk == Some(1)), least(|_| true));
     }
     choices.sort_by(|a, b| a.times.median().total_cmp(&b.times.median()));
     Advice {
@@ -89,6 +94,7 @@ where
         serial,
         choices,
         overheads: rests,
+        left_out: left_out().collect(),
     }
 }
 
@@ -99,6 +105,8 @@ pub struct Advice {
     serial: f64,
     choices: Vec<Choice>,
     overheads: Vec<Overhead>,
+    /// A line for each backend that was not measured.
+    left_out: Vec<String>,
 }
 
 /// One way to run the tasks, and how long that took.
@@ -121,6 +129,8 @@ struct Overhead {
     is_remote: bool,
     /// One task, submitted and waited for.
     alone: f64,
+    /// One of many, each submitted by itself, on one worker.
+    apart: f64,
     /// One task of a `map`, on one worker.
     together: f64,
 }
@@ -168,12 +178,12 @@ impl Advice {
         Duration::from_nanos((least(true) - least(false)).max(0.0) as u64)
     }
 
-    /// How long a task has to be so that two workers of this backend beat a loop, if it is submitted and its result
-    /// taken by itself: twice what the backend adds. `None` for a backend that there is not.
+    /// How long a task has to be so that two workers of this backend beat a loop, if each task is submitted by itself and
+    /// the results are taken afterwards: as long as what the backend adds. `None` for a backend that there is not.
     #[must_use]
     pub fn crossover(&self, backend: &str) -> Option<Duration> {
         let it = self.overheads.iter().find(|it| it.backend == backend)?;
-        Some(Duration::from_nanos((2.0 * it.alone) as u64))
+        Some(Duration::from_nanos(it.apart as u64))
     }
 
     fn is_as_good(&self, choice: &Choice) -> bool {
@@ -222,20 +232,23 @@ impl fmt::Display for Advice {
                 "a process costs {extra:.2?} a task more than a thread does, mapped"
             )?;
         }
-        for it in &self.overheads {
-            let crossover = self.crossover(it.backend).unwrap_or_default();
-            writeln!(
-                f,
-                "{:<8} adds {:>9.2?} to a task that is waited for alone, {:>9.2?} to one of a map; tasks pay from about \
-                 {crossover:.2?} on if they are waited for one by one",
-                it.backend,
-                Duration::from_nanos(it.alone as u64),
-                Duration::from_nanos(it.together as u64),
-            )?;
+        for line in &self.left_out {
+            writeln!(f, "{line}")?;
         }
         writeln!(
             f,
-            "{:<44}{:>12}{:>8}{:>9}",
+            "\nwhat a backend adds to a task: on two workers, tasks beat a loop once they are longer than that, unless each \
+             is waited for before the next\n{:<10}{:>18}{:>18}{:>18}",
+            "backend", "waited for alone", "submitted singly", "in a map"
+        )?;
+        for it in &self.overheads {
+            let [alone, apart, together] = [it.alone, it.apart, it.together]
+                .map(|time| format!("{:.2?}", Duration::from_nanos(time as u64)));
+            writeln!(f, "{:<10}{alone:>18}{apart:>18}{together:>18}", it.backend)?;
+        }
+        writeln!(
+            f,
+            "\n{:<44}{:>12}{:>8}{:>9}",
             "choice", "time", "spread", "of loop"
         )?;
         for choice in &self.choices {
@@ -368,6 +381,7 @@ mod tests {
             backend,
             is_remote,
             alone: 10.0 * together,
+            apart: 5.0 * together,
             together,
         };
         let advice = Advice {
@@ -382,6 +396,7 @@ mod tests {
                 overhead("threads", false, 100.0),
                 overhead("process", true, 700.0),
             ],
+            left_out: vec!["nats is left out: no server".to_owned()],
         };
         let names: Vec<_> = advice.as_good().map(|choice| choice.backend).collect();
         assert_eq!(names, ["threads", "rayon"]);
@@ -389,7 +404,7 @@ mod tests {
         assert_eq!(advice.extra_of_process().as_nanos(), 600);
         assert_eq!(
             advice.crossover("process").map(|it| it.as_nanos()),
-            Some(14_000)
+            Some(3500)
         );
         assert_eq!(advice.crossover("abacus"), None);
         let text = advice.to_string();
@@ -401,6 +416,7 @@ mod tests {
             text.contains("as good, as far as the noise tells: rayon"),
             "{text}"
         );
+        assert!(text.contains("nats is left out: no server"), "{text}");
     }
 
     #[test]
