@@ -325,6 +325,11 @@ pub(crate) fn help_in_place(cell: CellRef) -> bool {
 
 /// Runs the task on this thread if it has not been started, and if this thread may; see
 /// [`Future::help`](crate::Future::help).
+///
+/// If somebody else has started it the waiter runs nothing, not even what that task has submitted. Such a descendant
+/// is not unrelated, but only one that the task waits for is safe here: one that it leaves to itself may need a lock
+/// that this waiter holds, and would block on top of it for ever. Which is which shows only when the task does wait, and
+/// then its own worker runs the descendant.
 pub(crate) fn help(cell: CellRef) -> bool {
     if cell.snapshot().is(CLAIMED) {
         return false;
