@@ -301,28 +301,46 @@ pub(crate) fn is_worker() -> bool {
     HOOKS.get().home != 0
 }
 
+/// The job of a task that this worker is about to wait for, if it is on top of the worker's own queue; and whom
+/// to tell what became of it.
+#[inline]
+pub(crate) fn reclaim(cell: CellRef) -> Option<(Job, fn(Ran))> {
+    let Hooks { home, reclaim, .. } = HOOKS.get();
+    let reclaim = reclaim.filter(|_| home == cell.home())?;
+    Some(((reclaim.take)(JobKey::of(cell))?, reclaim.ran))
+}
+
+/// Runs a task of this worker's executor whose job stays in some queue, as an empty shell. True if it was run.
+pub(crate) fn help_in_place(cell: CellRef) -> bool {
+    let hooks = HOOKS.get();
+    if hooks.home == 0 || hooks.home != cell.home() {
+        return false;
+    }
+    let ran = cell.run_as_waiter().map_or(Ran::Elsewhere, Ran::Here);
+    if let Some(count) = hooks.helped {
+        count(ran);
+    }
+    matches!(ran, Ran::Here(_))
+}
+
 /// Runs the task on this thread if it has not been started, and if this thread may; see
 /// [`Future::help`](crate::Future::help).
+///
+/// If somebody else has started it the waiter runs nothing, not even what that task has submitted. Such a descendant
+/// is not unrelated, but only one that the task waits for is safe here: one that it leaves to itself may need a lock
+/// that this waiter holds, and would block on top of it for ever. Which is which shows only when the task does wait, and
+/// then its own worker runs the descendant.
 pub(crate) fn help(cell: CellRef) -> bool {
     if cell.snapshot().is(CLAIMED) {
         return false;
     }
     let home = cell.home();
-    let hooks = HOOKS.get();
-    if home == hooks.home && home != 0 {
-        let reclaimed = hooks
-            .reclaim
-            .and_then(|reclaim| Some((reclaim, (reclaim.take)(JobKey::of(cell))?)));
-        let (ran, count) = match reclaimed {
-            Some((reclaim, job)) => (job.run(), Some(reclaim.ran)),
-            None => (
-                cell.run_as_waiter().map_or(Ran::Elsewhere, Ran::Here),
-                hooks.helped,
-            ),
+    if home == HOOKS.get().home && home != 0 {
+        let Some((job, count)) = reclaim(cell) else {
+            return help_in_place(cell);
         };
-        if let Some(count) = count {
-            count(ran);
-        }
+        let ran = job.run();
+        count(ran);
         return matches!(ran, Ran::Here(_));
     }
     if host::help(home, &mut || cell.run_as_waiter().is_some()) {

@@ -34,6 +34,10 @@ fn wait<F: Future>(
     wait_a_moment: impl FnOnce(&mut dyn FnMut() -> bool) -> bool,
 ) -> bool {
     while future.help() {}
+    if future.is_done() {
+        // It was run here: there is nothing to poll for.
+        return true;
+    }
     if future.would_deadlock() {
         return false;
     }

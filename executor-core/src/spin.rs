@@ -171,16 +171,20 @@ fn begin() -> Option<Spinning> {
     if cfg!(loom) || is_crowded() {
         return None;
     }
-    let spinning = Spinning {
-        adds: usize::from(!COUNTED.get()),
-    };
-    let others = AWAKE.fetch_add(spinning.adds, Ordering::Relaxed);
-    (others + spinning.adds <= cores()).then_some(spinning)
+    if COUNTED.get() {
+        // It only looks: the line is everybody's, and to write it takes it from all others.
+        return (AWAKE.load(Ordering::Relaxed) <= cores()).then_some(Spinning { adds: 0 });
+    }
+    let spinning = Spinning { adds: 1 };
+    let others = AWAKE.fetch_add(1, Ordering::Relaxed);
+    (others < cores()).then_some(spinning)
 }
 
 impl Drop for Spinning {
     fn drop(&mut self) {
-        AWAKE.fetch_sub(self.adds, Ordering::Relaxed);
+        if self.adds > 0 {
+            AWAKE.fetch_sub(self.adds, Ordering::Relaxed);
+        }
     }
 }
 

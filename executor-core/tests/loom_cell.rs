@@ -13,7 +13,7 @@ use std::{
 use executor_core::{
     Admission, Capabilities, Executor, Future, Home, Job, JobKey, JoinError, LocalExecutor,
     LocalExecutorExt, Outcome, Ran, Rejected, Remote, RemoteHome, Revoked, Shutdown, State, Stats,
-    StopLevel, TaskFuture, Unsupported,
+    StopLevel, TaskFuture, Unsupported, context,
 };
 use loom::{
     sync::{
@@ -275,6 +275,37 @@ fn claim_by_a_waiter_against_the_worker() {
         let worker = run_elsewhere(job);
         assert!(future.result().is_ok());
         worker.join().unwrap();
+        probe.check(1);
+    });
+}
+
+std::thread_local! {
+    /// The own queue of a worker of the model, whose threads are all on this one.
+    static OWN: StdMutex<Option<Job>> = const { StdMutex::new(None) };
+}
+
+#[test]
+fn a_task_that_is_taken_back_against_a_thief() {
+    model(|| {
+        let probe = Probe::new();
+        let home = Home::new();
+        let (job, future) = probe.submit(Some(home));
+        OWN.with(|own| *own.lock().unwrap() = Some(job));
+        let thief = thread::spawn(|| {
+            let stolen = OWN.with(|own| own.lock().unwrap().take());
+            if let Some(job) = stolen {
+                let _ran = job.run();
+            }
+        });
+        let worker = context::Worker::new(home, String::from("w"), 0)
+            .reclaim(
+                |key| OWN.with(|own| own.lock().unwrap().take_if(|job| job.key() == key)),
+                |_| (),
+            )
+            .enter();
+        assert!(future.result().is_ok());
+        drop(worker);
+        thief.join().unwrap();
         probe.check(1);
     });
 }

@@ -100,6 +100,29 @@ impl CellRef {
         }
     }
 
+    /// Runs a task that is [untouched](super::state::Snapshot::is_untouched), for the one who has both its
+    /// references; gives the outcome and the result. The cell is freed.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the job's and the future's reference and does not use them again, the task is untouched, and
+    /// `T` is the type of its output.
+    #[inline]
+    pub(crate) unsafe fn run_and_take<T>(self) -> (Outcome, Result<T, TaskError>) {
+        let vtable = self.header().vtable;
+        // SAFETY: with both references in one hand, and no other, nobody else can reach the cell. run_stage turns
+        // the task into an output that is not encoded, which is moved out once, and then the cell is freed.
+        unsafe {
+            let outcome = self.run_stage();
+            let result = self.read_output(false);
+            if let Some(settled) = vtable.settled {
+                settled(self.0);
+            }
+            (vtable.free)(self.0);
+            (outcome_of(outcome), result)
+        }
+    }
+
     /// # Safety
     ///
     /// The caller owns the stage, and the stage holds the task.

@@ -409,7 +409,7 @@ impl Job {
     }
 
     /// The cell with the job's reference, for whoever takes over.
-    fn into_cell(self) -> CellRef {
+    pub(super) fn into_cell(self) -> CellRef {
         let cell = self.cell;
         std::mem::forget(self);
         cell

@@ -26,6 +26,10 @@
 //!   backend, which shares memory or messages with that worker, can find out whether it has, so a
 //!   canceller asks it ([`crate::Remote::revoke`]). The job's owner sets the bit before the worker hears
 //!   of the task, and clears it when it has taken the task back; its own claim and cancel ignore it.
+//! * **Both references in one hand**: a waiter that owns the future, and has got the job back from its own
+//!   queue, is alone with the cell where there is no third reference and nothing was left in the waiter
+//!   slot. Then the stage is its own without `CLAIMED`, and nobody is to be told: it runs the task, moves the
+//!   output out and frees the cell, and never writes the word.
 //! * **The options** and the vtable never change. **The home** is written by the backend that accepts
 //!   the job, before anybody else can reach it.
 //!

@@ -351,6 +351,13 @@ impl Snapshot {
         self.0 & (DONE | CANCELLED | TAKEN) == DONE
     }
 
+    /// As at birth: nobody has claimed the task, cancelled it or left a waiter, and there are no references but its
+    /// job's and its future's.
+    #[inline]
+    pub(crate) const fn is_untouched(self) -> bool {
+        self.0 == FUTURE | (2 * REF)
+    }
+
     /// The caller's reference is the only one left.
     #[inline]
     pub(crate) const fn is_sole(self) -> bool {

@@ -103,7 +103,7 @@ impl CellRef {
             return None;
         }
         // SAFETY: done, with an output, and TAKEN was set here.
-        Some(unsafe { self.read_output(seen) })
+        Some(unsafe { self.read_output(seen.is(ENCODED)) })
     }
 
     /// Moves the output out and gives the future's reference up.
@@ -116,7 +116,7 @@ impl CellRef {
     pub(crate) unsafe fn take_and_release<T>(self, seen: Snapshot) -> Result<T, TaskError> {
         let result = if seen.has_output() {
             // SAFETY: done, and nobody else has the future.
-            unsafe { self.read_output(seen) }
+            unsafe { self.read_output(seen.is(ENCODED)) }
         } else {
             // Taken through a shared reference before; a future says so in its documentation.
             Err(if seen.is(CANCELLED) {
@@ -132,14 +132,15 @@ impl CellRef {
 
     /// # Safety
     ///
-    /// The output is in the stage, is of type `T`, and is the caller's to move out, once.
+    /// The output is in the stage, as bytes if it is `encoded`; it is of type `T`, and is the caller's to move
+    /// out, once.
     #[inline]
-    unsafe fn read_output<T>(self, seen: Snapshot) -> Result<T, TaskError> {
+    pub(super) unsafe fn read_output<T>(self, encoded: bool) -> Result<T, TaskError> {
         let mut slot = MaybeUninit::<Result<T, TaskError>>::uninit();
         // SAFETY: `take` moves the output to a place that has its type; then it is initialised.
         unsafe {
             let place = NonNull::from(&mut slot).cast();
-            (self.header().vtable.take)(self.0, seen.is(ENCODED), place);
+            (self.header().vtable.take)(self.0, encoded, place);
             slot.assume_init()
         }
     }

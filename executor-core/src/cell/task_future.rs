@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    CellRef, JobKey,
+    CellRef, JobKey, Ran,
     state::{CLAIMED, DONE, HANDED, REGISTERING, Snapshot, WAITER},
     waiter::Waiter,
 };
@@ -58,6 +58,28 @@ impl<T> TaskFuture<T> {
     #[must_use]
     pub fn key(&self) -> JobKey {
         JobKey::of(self.cell)
+    }
+
+    /// Runs the task in order to wait for it, if it is one of this worker's executor. Gives the result if nobody else
+    /// is concerned: then the job lay on top of the worker's own queue. Else it gives the future back.
+    #[inline]
+    fn run_own(self) -> Result<Result<T, TaskError>, Self> {
+        let Some((job, ran)) = context::reclaim(self.cell) else {
+            // Whether it ran shows in its state.
+            let _ran = context::help_in_place(self.cell);
+            return Err(self);
+        };
+        if job.cell() == self.cell && self.cell.snapshot().is_untouched() {
+            job.into_cell();
+            // SAFETY: the job's and the future's reference, each taken from its owner. Nobody has touched the
+            // task, and nobody can, since there is no third reference.
+            let (outcome, result) = unsafe { self.into_cell().run_and_take() };
+            ran(Ran::Here(outcome));
+            return Ok(result);
+        }
+        // Somebody has left a callback, or holds a reference.
+        ran(job.run());
+        Err(self)
     }
 
     fn result_now(self, seen: Snapshot) -> Result<T, TaskError> {
@@ -161,13 +183,22 @@ impl<T> Future for TaskFuture<T> {
     #[inline]
     fn result(self) -> Result<T, TaskError> {
         let mut seen = self.cell.snapshot();
-        if !seen.is(DONE) {
-            if !park::wait_until_done(&self, None) {
-                return Err(TaskError::wait_refused());
-            }
-            seen = self.cell.snapshot();
+        if seen.is(DONE) {
+            return self.result_now(seen);
         }
-        self.result_now(seen)
+        let future = if seen.is(CLAIMED) {
+            self
+        } else {
+            match self.run_own() {
+                Ok(result) => return result,
+                Err(future) => future,
+            }
+        };
+        if !park::wait_until_done(&future, None) {
+            return Err(TaskError::wait_refused());
+        }
+        seen = future.cell.snapshot();
+        future.result_now(seen)
     }
 }
 
