@@ -31,7 +31,7 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(100);
 
 /// How long all of `--quick` may take, as far as the number of rounds can help it.
-const QUICK: Duration = Duration::from_secs(230);
+const QUICK: Duration = Duration::from_secs(200);
 
 /// The number of workers for which the goals are stated.
 pub(crate) const WORKERS_OF_GOALS: usize = 2;

@@ -64,7 +64,6 @@ pub(crate) fn all() -> Vec<Workload> {
             .program("Java ForkJoinPool", java::fork_join)
             .program("Java ThreadPoolExecutor", java::executor),
         Workload::new("t3", "1,000,000 no-op tasks, fire and forget; per task", NANOSECONDS)
-            .whole()
             .goal(Times(1.0, Named("Java ForkJoinPool")))
             .goal(Wish(60.0))
             .contend(each_subject!(contenders!(forgotten)))
@@ -74,7 +73,6 @@ pub(crate) fn all() -> Vec<Workload> {
         clients(2),
         clients(8),
         Workload::new("t4", "4 clients x 250,000 no-op tasks, all results taken; per task", NANOSECONDS)
-            .whole()
             .goal(Times(0.9, BestInRust))
             .goal(Times(1.0, Named("Java ForkJoinPool")))
             .goal(Wish(85.0))
@@ -159,7 +157,6 @@ fn clients(clients: u64) -> Workload {
     let title =
         format!("{clients} clients, 1,000,000 no-op tasks in all, all results taken; per task");
     Workload::new(name, title, NANOSECONDS)
-        .whole()
         .at(Chart::Clients, clients as f64)
         .contender("ours", move |scale| {
             measure::clients::<ThreadPoolExecutor>(clients, scale)
