@@ -107,8 +107,13 @@ fn storm(mut seed: u64) -> Checked<Damage> {
     let mut missing = 0;
     for (number, future) in (0..TASKS).zip(futures) {
         let is_done = future.wait_timeout(by.saturating_duration_since(Instant::now()));
-        let is_right = is_done && matches!(future.take(), Some(Ok(result)) if result == number);
-        missing += u64::from(!is_right);
+        let outcome = is_done.then(|| future.take()).flatten();
+        if !matches!(outcome, Some(Ok(result)) if result == number) {
+            missing += 1;
+            if missing == 1 {
+                println!("task {number}: {outcome:?}");
+            }
+        }
     }
     let (messages, subjects) = recorded(&url)?;
     Ok(Damage {

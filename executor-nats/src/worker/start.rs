@@ -3,10 +3,10 @@
 use std::{
     sync::Arc,
     task::{Wake, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use async_nats::Message;
+use async_nats::{Client, Message};
 use executor_core::{
     Call, ExecutorExt as _, Future as _, Reason, Registry, TaskError, TaskErrorKind, TaskOptions,
     Timeout,
@@ -19,8 +19,9 @@ use super::{
     held::{Delivery, Held, Stage},
 };
 use crate::{
+    blobs::Blobs,
     publish,
-    wire::{self, Notice, Outcome, TaskHead},
+    wire::{self, Level, Notice, Outcome, TaskHead},
 };
 
 impl Engine {
@@ -130,7 +131,7 @@ impl Engine {
         let client = self.link.client.clone();
         tokio::spawn(async move {
             let level = if is_old {
-                match publish::tombstone_of(&client, &blobs, &address).await {
+                match looked_up(&client, &blobs, &address).await {
                     Ok(level) => level,
                     Err(error) => {
                         tracing::warn!(error, "whether a task is cancelled cannot be looked up");
@@ -265,6 +266,24 @@ enum Refusal {
     /// This program has no task of its name.
     Unknown,
 }
+
+/// The tombstone of a task, if it has one. While the server is away it is asked again: to give the task back would use up one
+/// of its attempts, and it has not been run.
+async fn looked_up(client: &Client, blobs: &Blobs, address: &str) -> Result<Option<Level>, String> {
+    let began = Instant::now();
+    loop {
+        match publish::tombstone_of(client, blobs, address).await {
+            Err(_) if began.elapsed() < AWAY => tokio::time::sleep(AGAIN).await,
+            known => return known,
+        }
+    }
+}
+
+/// How long a server may be away before a task that waits for its answer is given back.
+const AWAY: Duration = Duration::from_secs(60);
+
+/// How long until it is asked again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What does not run here goes back to the queue, for another worker, after some time.
 pub(super) const NOT_HERE: &str = "-NAK {\"delay\":5000000000}";
