@@ -226,17 +226,18 @@ impl Shared {
             return Err(self.refuse(entry.job));
         }
         let is_timed = entry.timeout().is_some() || entry.job.start_by().is_some();
-        let left = if state.queue.is_empty() {
+        let sent = if state.queue.is_empty() {
             state.send_directly(entry)
         } else {
-            Some(entry)
+            Err(entry)
         };
-        if let Some(entry) = left {
+        let is_news = sent.unwrap_or_else(|entry| {
             state.queue.push_back(entry);
-        }
+            false
+        });
         // A worker that answers wakes the pool's thread, which then sees to the queue. But it has to know of
-        // time limits, and to start a worker if there could be more.
-        let is_needed = is_timed || state.wants_worker();
+        // time limits and of workers to be looked after, and to start a worker if there could be more.
+        let is_needed = is_timed || is_news || state.wants_worker();
         drop(state);
         if is_needed && self.intake.wake_up() {
             self.reactor.wake();

@@ -198,6 +198,7 @@ fn start_worker(shared: &Arc<Shared>, index: usize, effects: &mut Effects) {
             let program = shared.settings.program.describe();
             let cause = format!("the program {program} could not be started: {error}");
             state.heed_failed_start(&cause, now, effects);
+            effects.carry_out(shared, state);
         }
     }
 }

@@ -123,8 +123,10 @@ impl State {
         }
     }
 
-    /// Sends a task at once, if a worker has nothing to do. Gives it back if not.
-    pub(crate) fn send_directly(&mut self, entry: Entry) -> Option<Entry> {
+    /// Sends a task at once, if a worker has nothing to do, or little. Gives it back if not. True if the pool's thread has to know:
+    /// a worker that has got a second task is looked after from now on, since the first may take longer than is thought, and
+    /// the second may hold up the first one's answer.
+    pub(crate) fn send_directly(&mut self, entry: Entry) -> Result<bool, Entry> {
         let cost = self.cost_of(&entry);
         let place = |is_fit: &dyn Fn(&Worker) -> bool| {
             let fits = |worker: &Option<Worker>| {
@@ -136,14 +138,16 @@ impl State {
         let quick = |worker: &Worker| entry.job.start_by().is_none() && worker.is_as_quick(cost);
         let place = place(&quick).or_else(|| place(&Worker::is_idle));
         let Some(worker) = place.and_then(|place| self.workers[place].as_mut()) else {
-            return Some(entry);
+            return Err(entry);
         };
-        if entry.job.hand_over() {
-            worker.send(entry, cost);
-            flush(worker);
-            self.watch_if_needed();
+        let is_second = worker.flights.len() == 1;
+        if !entry.job.hand_over() {
+            return Ok(false);
         }
-        None
+        worker.send(entry, cost);
+        flush(worker);
+        self.watch_if_needed();
+        Ok(is_second)
     }
 
     /// A lone task may be left unwatched for a moment, for a waiter that will read the answer itself.

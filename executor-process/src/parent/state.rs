@@ -15,7 +15,7 @@ use super::{
     entry::Entry,
     intake::Intake,
     schedule::PATIENCE,
-    worker::{Stage, Worker},
+    worker::{LONG_NANOS, Stage, Worker},
 };
 
 pub(crate) struct State {
@@ -175,8 +175,9 @@ impl State {
                 && worker.flights.len() > 1
                 && !worker.is_stuck
             {
-                // When its answer has had time to come; and then again and again.
-                let due = worker.last_answer + Duration::from_nanos(first.expected) + PATIENCE;
+                // When its answer has had time to come, if it is no long one; and then again and again.
+                let expected = Duration::from_nanos(first.expected.min(LONG_NANOS));
+                let due = worker.last_answer + expected + PATIENCE;
                 note(Some(if due > now { due } else { now + PATIENCE }));
             }
             if let Some(timeout) = worker.flights.front().and_then(|f| f.entry.timeout()) {

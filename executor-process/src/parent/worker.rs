@@ -487,7 +487,7 @@ const LATE: Duration = Duration::from_micros(40);
 const AHEAD_NANOS: u64 = 2_500_000;
 
 /// Nothing is sent ahead that is thought to take longer.
-const LONG_NANOS: u64 = 2_500_000;
+pub(crate) const LONG_NANOS: u64 = 2_500_000;
 
 /// The flight that an answer must be about: answers come in order.
 fn oldest(flights: &mut Flights, seq: u64) -> Result<&mut Flight, Violation> {

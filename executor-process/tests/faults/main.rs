@@ -13,6 +13,8 @@ mod codec;
 #[cfg(target_os = "linux")]
 mod crashes;
 #[cfg(target_os = "linux")]
+mod guesses;
+#[cfg(target_os = "linux")]
 mod healing;
 #[cfg(target_os = "linux")]
 mod hostile;
@@ -52,6 +54,7 @@ fn main() -> std::process::ExitCode {
     crashes::add_to(&mut trials);
     hostile::add_to(&mut trials);
     spawning::add_to(&mut trials);
+    guesses::add_to(&mut trials);
     healing::add_to(&mut trials);
     stopping::add_to(&mut trials);
     relayed::add_to(&mut trials);
