@@ -22,6 +22,7 @@ use executor_core::Shutdown;
 use super::{
     Ending,
     engine::{Engine, Report},
+    held::{self, Held},
 };
 use crate::{connect::PATIENCE, names::Names, publish};
 
@@ -115,15 +116,18 @@ impl Engine {
         }
     }
 
-    /// Whether nothing is left to do.
+    /// Whether nothing is left to do. One that is killed does not wait for a server that is away, or for bodies: what it has runs elsewhere
+    /// once its lease is over.
     pub(super) fn has_left(&self) -> bool {
-        let is_late = || {
-            let by = self.leaving.killed_by;
-            by.is_some_and(|by| self.is_lost || Instant::now() > by)
-        };
-        self.leaving.stage == Stage::Gone
-            && self.held.is_empty()
-            && (self.finishing.is_empty() || is_late())
+        if self.leaving.stage != Stage::Gone {
+            return false;
+        }
+        let by = self.leaving.killed_by;
+        if by.is_some_and(|by| self.is_lost || Instant::now() > by) {
+            let runs = |task: &Held| matches!(task.stage, held::Stage::Runs(_));
+            return !self.held.values().any(runs);
+        }
+        self.held.is_empty() && self.finishing.is_empty()
     }
 
     async fn unsubscribe(&mut self) {

@@ -13,8 +13,10 @@ use libtest_mimic::Trial;
 use crate::support::{
     cluster::{Bench, check_serves},
     guard::{add, eventually, settle, step},
+    line::{Line, Way},
+    raw::Raw,
     roles::WAIT_FOR,
-    tasks::{double, hold, note},
+    tasks::{double, hold, length, note},
 };
 
 /// So long that whatever waits for it fails.
@@ -116,6 +118,33 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
         end(worker);
         assert!(settle("a task without a server", future).is_err());
     });
+    add(
+        trials,
+        "kills::while_a_body_is_fetched_without_a_server",
+        |bench| {
+            let executor = bench
+                .builder()
+                .give_up_after(Duration::from_secs(1))
+                .connect();
+            let executor = executor.unwrap();
+            let (line, raw) = (
+                Line::to(&bench.server.url()),
+                Raw::connect(&bench.server.url(), "exec.none"),
+            );
+            let worker = Worker::builder().url(line.url()).lease(LEASE);
+            let worker = worker.start().unwrap();
+            line.wait_for(1, "$JS.API.CONSUMER.MSG.NEXT.");
+            // It gets the task, and cannot ask for its body.
+            line.hold(Way::ToServer);
+            let future = executor.submit(length::task(vec![1; 1 << 20])).unwrap();
+            eventually("the worker has been given the task", || {
+                raw.given_out() == 1
+            });
+            bench.server.kill();
+            end(worker);
+            assert!(settle("a task without a server", future).is_err());
+        },
+    );
     add(trials, "kills::in_the_middle", in_the_middle);
 }
 
