@@ -1,18 +1,19 @@
 //! What futures ask the backend that has their task, and what they know without: a backend may have to wait for the answer.
 
-use std::{
-    sync::{
-        Arc, Mutex, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
+mod support;
+
+use std::sync::{
+    Arc, Mutex, Weak,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use executor_core::{
-    Admission, Capabilities, Executor, ExecutorExt as _, Future, Job, JobKey, JoinError, Rejected,
-    Remote, RemoteHome, Revoked, Shutdown, State, Stats, StopLevel, Unsupported,
+    Admission, Capabilities, Executor, ExecutorExt as _, Future, Job, JobKey, Rejected, Remote,
+    RemoteHome, Revoked, State, StopLevel, Unsupported,
 };
 use executor_macros::task;
+
+use support::keeps_all;
 
 #[task(crate = "executor_core")]
 fn number(x: u64) -> u64 {
@@ -80,17 +81,7 @@ impl Executor for Elsewhere {
         Ok(())
     }
 
-    fn shutdown(&self, _: Shutdown) -> Result<(), Unsupported> {
-        Ok(())
-    }
-
-    fn join(&self, _: Option<Instant>) -> Result<(), JoinError> {
-        Ok(())
-    }
-
-    fn stats(&self) -> Stats {
-        Stats::default()
-    }
+    keeps_all!();
 }
 
 fn asks_only_for_its_state<F: Future>(executor: &Elsewhere, future: &F) {

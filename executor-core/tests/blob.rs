@@ -5,15 +5,19 @@
     reason = "these are tests: an unwrap that fails is what they look for"
 )]
 
+mod support;
+
 use std::sync::{Arc, Mutex};
 
 use executor_core::{
-    Admission, Blob, Capabilities, Executor, ExecutorExt as _, Future as _, Job, JoinError,
-    Registry, Rejected, Shutdown, Sink, Stats, Unsupported,
+    Admission, Blob, Capabilities, Executor, ExecutorExt as _, Future as _, Job, Registry,
+    Rejected, Sink,
     codec::{Encoded, Held, Shelf},
     testing::{InlineExecutor, RoundTripExecutor},
 };
 use executor_macros::task;
+
+use support::keeps_all;
 
 const LONG: usize = 64 * 1024;
 
@@ -183,17 +187,7 @@ impl Executor for Shelved {
         Ok(())
     }
 
-    fn shutdown(&self, _: Shutdown) -> Result<(), Unsupported> {
-        Ok(())
-    }
-
-    fn join(&self, _: Option<std::time::Instant>) -> Result<(), JoinError> {
-        Ok(())
-    }
-
-    fn stats(&self) -> Stats {
-        Stats::default()
-    }
+    keeps_all!();
 }
 
 #[test]

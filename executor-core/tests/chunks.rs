@@ -1,16 +1,17 @@
 //! What becomes of the items of a chunk that another process ran, or began to run.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Instant,
-};
+mod support;
+
+use std::sync::{Arc, Mutex};
 
 use executor_core::{
-    Admission, Capabilities, Executor, ExecutorExt as _, Future as _, Job, JoinError, PortableTask,
-    Registry, Rejected, Shutdown, Sink, Stats, TaskError, TaskErrorKind, Unsupported, WorkerDeath,
+    Admission, Capabilities, Executor, ExecutorExt as _, Future as _, Job, PortableTask, Registry,
+    Rejected, Sink, TaskError, TaskErrorKind, WorkerDeath,
 };
 use executor_macros::task;
 use proptest::prelude::*;
+
+use support::keeps_all;
 
 #[task(crate = "executor_core")]
 fn double(x: u64) -> u64 {
@@ -45,17 +46,7 @@ impl Executor for Shelf {
         Ok(())
     }
 
-    fn shutdown(&self, _mode: Shutdown) -> Result<(), Unsupported> {
-        Ok(())
-    }
-
-    fn join(&self, _deadline: Option<Instant>) -> Result<(), JoinError> {
-        Ok(())
-    }
-
-    fn stats(&self) -> Stats {
-        Stats::default()
-    }
+    keeps_all!();
 }
 
 /// A sink that moves every item away, as a worker process does.

@@ -2,18 +2,19 @@
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p executor-core --test loom_cell`.
 #![cfg(loom)]
 
+mod support;
+
 use std::{
     future::Future as _,
     pin::Pin,
     sync::{Arc as StdArc, Mutex as StdMutex},
     task::{Context, Poll, Wake, Waker},
-    time::Instant,
 };
 
 use executor_core::{
-    Admission, Capabilities, Executor, Future, Home, Job, JobKey, JoinError, LocalExecutor,
-    LocalExecutorExt, Outcome, Ran, Rejected, Remote, RemoteHome, Revoked, Shutdown, State, Stats,
-    StopLevel, TaskFuture, Unsupported, context,
+    Admission, Capabilities, Executor, Future, Home, Job, JobKey, LocalExecutor, LocalExecutorExt,
+    Outcome, Ran, Rejected, Remote, RemoteHome, Revoked, State, StopLevel, TaskFuture, Unsupported,
+    context,
 };
 use loom::{
     sync::{
@@ -22,6 +23,8 @@ use loom::{
     },
     thread,
 };
+
+use support::keeps_all;
 
 /// Hands the job to the test.
 #[derive(Debug, Clone, Default)]
@@ -41,15 +44,7 @@ impl Executor for Capture {
         *self.job.lock().unwrap() = Some(job);
         Ok(())
     }
-    fn shutdown(&self, _: Shutdown) -> Result<(), Unsupported> {
-        Ok(())
-    }
-    fn join(&self, _: Option<Instant>) -> Result<(), JoinError> {
-        Ok(())
-    }
-    fn stats(&self) -> Stats {
-        Stats::default()
-    }
+    keeps_all!();
 }
 
 impl LocalExecutor for Capture {

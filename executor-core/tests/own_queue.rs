@@ -1,18 +1,21 @@
 //! A worker that waits for a task which it has in its own queue.
 
+mod support;
+
 use std::{
     cell::{Cell, RefCell},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    time::Instant,
 };
 
 use executor_core::{
-    Admission, Capabilities, Executor, Future as _, Home, Job, JobKey, JoinError, LocalExecutor,
-    LocalExecutorExt as _, Outcome, Ran, Rejected, Shutdown, Stats, Unsupported, context,
+    Admission, Capabilities, Executor, Future as _, Home, Job, JobKey, LocalExecutor,
+    LocalExecutorExt as _, Outcome, Ran, Rejected, context,
 };
+
+use support::keeps_all;
 
 thread_local! {
     static QUEUE: RefCell<Vec<Job>> = const { RefCell::new(Vec::new()) };
@@ -34,17 +37,7 @@ impl Executor for Own {
         Ok(())
     }
 
-    fn shutdown(&self, _: Shutdown) -> Result<(), Unsupported> {
-        Ok(())
-    }
-
-    fn join(&self, _: Option<Instant>) -> Result<(), JoinError> {
-        Ok(())
-    }
-
-    fn stats(&self) -> Stats {
-        Stats::default()
-    }
+    keeps_all!();
 }
 
 impl LocalExecutor for Own {

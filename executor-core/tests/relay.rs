@@ -1,5 +1,7 @@
 //! Calls that come encoded from elsewhere and are handed on: what goes through, and what comes back.
 
+mod support;
+
 use std::time::{Duration, Instant};
 
 use executor_core::{
@@ -11,6 +13,8 @@ use executor_core::{
     testing::{InlineExecutor, ManualExecutor, RoundTripExecutor},
 };
 use executor_macros::task;
+
+use support::keeps_all;
 
 #[task(crate = "executor_core")]
 fn half(x: u64) -> u64 {
@@ -70,17 +74,7 @@ impl<E: Executor + Clone> Executor for Relaying<E> {
         Ok(())
     }
 
-    fn shutdown(&self, _: Shutdown) -> Result<(), Unsupported> {
-        Ok(())
-    }
-
-    fn join(&self, _: Option<Instant>) -> Result<(), JoinError> {
-        Ok(())
-    }
-
-    fn stats(&self) -> Stats {
-        Stats::default()
-    }
+    keeps_all!();
 }
 
 fn settle(job: StartedJob, future: TaskFuture<Reply>) {

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "stream")]
 
+mod support;
+
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -11,16 +13,18 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use executor_core::{
-    Admission, AsCompleted, Capabilities, Executor, ExecutorExt as _, Future as _, Job, JoinError,
-    LocalExecutor, LocalExecutorExt as _, Ran, Rejected, Shutdown, Stats, TaskErrorKind, Timeout,
-    Unsupported, as_completed, block_on,
+    Admission, AsCompleted, Capabilities, Executor, ExecutorExt as _, Future as _, Job,
+    LocalExecutor, LocalExecutorExt as _, Ran, Rejected, Shutdown, TaskErrorKind, Timeout,
+    as_completed, block_on,
     testing::{InlineExecutor, ManualExecutor},
 };
 use futures_core::Stream;
+
+use support::keeps_all;
 
 mod tasks {
     use executor_macros::task;
@@ -60,17 +64,7 @@ impl Executor for Shelf {
         Ok(())
     }
 
-    fn shutdown(&self, _: Shutdown) -> Result<(), Unsupported> {
-        Ok(())
-    }
-
-    fn join(&self, _: Option<Instant>) -> Result<(), JoinError> {
-        Ok(())
-    }
-
-    fn stats(&self) -> Stats {
-        Stats::default()
-    }
+    keeps_all!();
 }
 
 impl LocalExecutor for Shelf {
