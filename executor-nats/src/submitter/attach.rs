@@ -2,9 +2,12 @@
 //!
 //! The subscription to the results of the session is there from the start, so whatever is recorded from now on comes by itself. What was recorded before is
 //! looked up. A task that is in neither stream is not there any more: a result is recorded before its task leaves the queue, so the
-//! queue is looked at first.
+//! queue is looked at first. Or it is not there yet, since its submitter does not wait for the server: so it is looked up again for a while.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use executor_core::{Job, JobKey, PortableTask, TaskError, TaskErrorKind, TaskFuture};
 
@@ -64,29 +67,47 @@ impl Io {
         let (client, names) = (self.link.client.clone(), self.link.names.clone());
         let (shared, reporter) = (Arc::clone(&self.shared), self.reporter.clone());
         tokio::spawn(async move {
-            for number in numbers {
-                let address = shared.address(number);
-                let task = names.task(&common.queue, &address);
-                let domain = common.domain.as_deref();
-                let queued = publish::count(&client, domain, &names.tasks(), &task).await;
-                let result = names.of('r', &address);
-                let found = publish::last(&client, &names.results(), &result, domain).await;
-                let report = match (queued, found) {
-                    (_, Ok(Some(found))) => Body::Found(number, Ok(found.payload)),
-                    (Ok(0), Ok(None)) => {
-                        let what = format!(
-                            "task {number} of the session `{}` is neither queued nor is its result kept: it is older than `result_ttl`, or never was",
-                            shared.settings.session
-                        );
-                        let error = TaskError::new(TaskErrorKind::PayloadLost(what));
-                        Body::Found(number, Err(error))
-                    }
-                    // It is queued, or the server does not answer: later again.
-                    _ => continue,
-                };
-                // Nobody listens any more only when all is over.
-                let _unheard = reporter.send(report);
+            let began = Instant::now();
+            let mut left = numbers;
+            while !left.is_empty() {
+                let is_last = began.elapsed() >= UNDER_WAY;
+                for number in std::mem::take(&mut left) {
+                    let address = shared.address(number);
+                    let task = names.task(&common.queue, &address);
+                    let domain = common.domain.as_deref();
+                    let queued = publish::count(&client, domain, &names.tasks(), &task).await;
+                    let result = names.of('r', &address);
+                    let found = publish::last(&client, &names.results(), &result, domain).await;
+                    let report = match (queued, found) {
+                        (_, Ok(Some(found))) => Body::Found(number, Ok(found.payload)),
+                        (Ok(0), Ok(None)) if is_last => {
+                            let what = format!(
+                                "task {number} of the session `{}` is neither queued nor is its result kept: it is older than `result_ttl`, or never was",
+                                shared.settings.session
+                            );
+                            let error = TaskError::new(TaskErrorKind::PayloadLost(what));
+                            Body::Found(number, Err(error))
+                        }
+                        (Ok(0), Ok(None)) => {
+                            left.push(number);
+                            continue;
+                        }
+                        // It is queued, or the server does not answer: later again.
+                        _ => continue,
+                    };
+                    // Nobody listens any more only when all is over.
+                    let _unheard = reporter.send(report);
+                }
+                if !left.is_empty() {
+                    tokio::time::sleep(AGAIN).await;
+                }
             }
         });
     }
 }
+
+/// How long a task may take from its submitter, who knows its number at once, to the server.
+pub(super) const UNDER_WAY: Duration = Duration::from_secs(2);
+
+/// How long until the server is asked again.
+pub(super) const AGAIN: Duration = Duration::from_millis(50);

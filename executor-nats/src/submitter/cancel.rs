@@ -23,7 +23,11 @@ use std::{
 use executor_core::{Job, Revoked, Shutdown};
 use futures_util::future::join_all;
 
-use super::{Shared, state::Held};
+use super::{
+    Shared,
+    attach::{AGAIN, UNDER_WAY},
+    state::Held,
+};
 use crate::{
     connect::PATIENCE,
     names::Names,
@@ -236,21 +240,25 @@ impl Canceller {
     /// Looks up the place of a task that another connection has submitted. It has none once it is done, or if the stream is of an
     /// older version, which cannot be asked: then a worker has to say what has become of it.
     async fn look_up(&self, number: u64) {
-        if !matches!(self.now(number), Now::Published(None)) {
-            return;
-        }
         let common = &self.shared.settings.common;
         let subject = self.names.task(&common.queue, &self.shared.address(number));
         let domain = common.domain.as_deref();
-        match publish::last(&self.client, &self.names.tasks(), &subject, domain).await {
-            Ok(found) => {
-                let sequence = found.as_ref().and_then(publish::place);
-                if let Some(entry) = self.shared.state().tasks.get_mut(&number) {
-                    entry.sequence = sequence;
+        let began = Instant::now();
+        while matches!(self.now(number), Now::Published(None)) {
+            match publish::last(&self.client, &self.names.tasks(), &subject, domain).await {
+                // It is done, which shows in a moment, or it is not there yet.
+                Ok(None) if began.elapsed() < UNDER_WAY => tokio::time::sleep(AGAIN).await,
+                Ok(found) => {
+                    let sequence = found.as_ref().and_then(publish::place);
+                    if let Some(entry) = self.shared.state().tasks.get_mut(&number) {
+                        entry.sequence = sequence;
+                    }
+                    return;
                 }
-            }
-            Err(error) => {
-                tracing::warn!(error, subject, "the place of a task cannot be looked up");
+                Err(error) => {
+                    tracing::warn!(error, subject, "the place of a task cannot be looked up");
+                    return;
+                }
             }
         }
     }

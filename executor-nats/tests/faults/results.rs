@@ -19,6 +19,7 @@ use crate::{
     support::{
         cluster::{Bench, LEASE, WorkerProcess, check_serves},
         guard::{add, eventually, pass, settle, step},
+        line::{Line, Way},
         raw::Raw,
         roles::{LATE, SUBMITTER},
         tasks::{double, hold, note, reverse},
@@ -44,6 +45,11 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
         trials,
         "results::stopped_before_its_child_is_there",
         stopped_before_its_child_is_there,
+    );
+    add(
+        trials,
+        "results::of_what_is_under_way",
+        of_what_is_under_way,
     );
     add(trials, "results::killed_with_a_frozen_worker", |bench| {
         let tally = bench.tally("runs");
@@ -75,6 +81,32 @@ pub(crate) fn add_to(trials: &mut Vec<Trial>) {
         eventually("it runs: nobody could be told", || tally.count(1) == 1);
     });
     add(trials, "results::of_a_map", of_a_map);
+}
+
+/// Another connection knows the number of a task before the server has the task.
+fn of_what_is_under_way(bench: &mut Bench) {
+    let line = Line::to(&bench.server.url());
+    let first = bench.builder().url(line.url()).connect().unwrap();
+    let attached = bench.builder().attach(first.session_id()).unwrap();
+    line.hold(Way::ToServer);
+    let [future, cancelled] = [4, 5].map(|number| first.submit(double::task(number)).unwrap());
+    let same = |future: &TaskFuture<u64>| {
+        let number = first.task_id(future).unwrap();
+        attached.future::<double>(number).unwrap()
+    };
+    let (other, withdrawn) = (same(&future), same(&cancelled));
+    assert!(
+        !other.wait_timeout(Duration::from_millis(300)),
+        "it is not lost"
+    );
+    line.release();
+    assert!(withdrawn.cancel(), "nobody has begun it");
+    let _worker = bench.worker(1);
+    for future in [future, other] {
+        assert_eq!(settle("the task", future).unwrap(), 8);
+    }
+    let error = settle("what was cancelled", cancelled).unwrap_err();
+    assert!(error.is_cancelled(), "{error}");
 }
 
 /// The same message once more, as after a timeout: the server has it already.
